@@ -128,6 +128,13 @@ class Run:
             raise RunError(f"'{self.classes_file}' must hold {{\"classes\": [names]}}.")
         return tuple(names)
 
+    def data_location(self) -> str:
+        """What the user typed to open the data set of this run; raises `RunError` where it was given as an object."""
+        location = read_json(self.dataset_file).get("location")
+        if not isinstance(location, str) or not location:
+            raise RunError(f"'{self.path}' does not say where its data lie. Name them: ... {self.path} DATA")
+        return location
+
     def metadata(self) -> dict[str, Any]:
         return read_json(self.metadata_file)
 

@@ -50,7 +50,8 @@ class ImageDataset:
     """Labelled pictures. Arrays run over the samples, in the order of their ids.
 
     `labels` index `class_names`; `groups`, where known, index `group_names` (who drew, took or
-    is on the picture: what a split must not cut).
+    is on the picture: what a split must not cut). `location` is what the user typed to open it;
+    `credits` are files that must go where the pictures go.
     """
 
     name: str
@@ -59,6 +60,8 @@ class ImageDataset:
     class_names: tuple[str, ...]
     groups: Ints | None = None
     group_names: Strings = field(default_factory=lambda: strings([]))
+    location: str = ""
+    credits: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         lengths = {len(self.source.ids), len(self.labels)} | (

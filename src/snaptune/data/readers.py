@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -20,8 +21,8 @@ SAMPLES = {"hand-emoji": "hand_emoji"}
 def open_dataset(spec: str) -> ImageDataset:
     """The data set that the user named: `sample:NAME` or a folder of class folders."""
     if spec.startswith("sample:"):
-        return from_sample(spec.removeprefix("sample:"))
-    return from_folder(Path(spec))
+        return replace(from_sample(spec.removeprefix("sample:")), location=spec)
+    return replace(from_folder(Path(spec)), location=str(Path(spec).resolve()))
 
 
 def from_sample(name: str) -> ImageDataset:
@@ -34,7 +35,8 @@ def from_sample(name: str) -> ImageDataset:
     class_names, labels = _coded([row["label"] for row in rows])
     group_names, groups = _coded([row["group"] for row in rows])
     files = Files(root, strings([row["file_name"] for row in rows]))
-    return ImageDataset(name, files, labels, class_names, groups, strings(group_names))
+    credits = (root / "README.md", *sorted((root / "licences").iterdir()))
+    return ImageDataset(name, files, labels, class_names, groups, strings(group_names), credits=credits)
 
 
 def from_folder(root: str | Path) -> ImageDataset:

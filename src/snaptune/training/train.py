@@ -114,6 +114,7 @@ def _write_inputs(run: Run, dataset: ImageDataset, split: Split, config: TrainCo
         run.dataset_file,
         {
             "name": dataset.name,
+            "location": dataset.location,
             "pictures": len(dataset),
             "fingerprint": dataset.fingerprint(),
             "split": split.how,
