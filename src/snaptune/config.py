@@ -23,7 +23,9 @@ def _setting(
     default: Any, help: str, *, between: tuple[float, float] | None = None, usual: str = "", one_of: str = ""
 ) -> Any:
     choices = tuple(one_of.split())
-    return field(default=default, metadata={"help": help, "between": between, "usual": usual, "one_of": choices})
+    return field(
+        default=default, metadata={"help": help, "between": between, "usual": usual, "one_of": choices}
+    )
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,16 @@ class TrainConfig:
         1e-3, "peak learning rate of the head", between=(0, 1), usual="fine-tuning usually uses 1e-5 to 1e-2"
     )
     layer_decay: float = _setting(
-        0.8, "learning-rate factor from one layer to the one below it; 1 for the same everywhere", between=(0.1, 1)
+        0.8,
+        "learning-rate factor from one layer to the one below it; 1 for the same everywhere",
+        between=(0.1, 1),
     )
     weight_decay: float = _setting(0.05, "AdamW weight decay, not on norms and biases", between=(0, 10))
     adam_eps: float = _setting(1e-8, "AdamW epsilon", between=(0, 1))
     norm_statistics: str = _setting(
-        "pretrained", "running statistics of batch norms: kept as pretrained, or learned", one_of="pretrained learned"
+        "pretrained",
+        "running statistics of batch norms: kept as pretrained, or learned",
+        one_of="pretrained learned",
     )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises", between=(0, 0.9))
     label_smoothing: float = _setting(0.1, "probability shared among the other classes", between=(0, 0.9))
@@ -52,7 +58,9 @@ class TrainConfig:
         0.99, "decay of the moving average of the weights that is kept; 0 for none", between=(0, 0.99999)
     )
     augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
-    keep: str = _setting("last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best")
+    keep: str = _setting(
+        "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
+    )
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
@@ -63,15 +71,17 @@ class TrainConfig:
             raise ConfigError("\n".join(problems))
 
     def replaced(self, values: Mapping[str, object], origin: str = "") -> TrainConfig:
-        """A copy with `values` in place; `origin` (a file name, or empty for flags) is named in the errors."""
+        """A copy with `values` in place; errors name `origin` (a file; for flags, left empty)."""
         known = {item.name: item for item in fields(self)}
         problems = [_unknown(name, known, origin) for name in values if name not in known]
-        for name in values.keys() & known.keys():
-            if text := _problem(known[name], _converted(known[name], values[name]), origin or _flag(name)):
-                problems.append(text)
+        taken: dict[str, Any] = {
+            name: _converted(known[name], value) for name, value in values.items() if name in known
+        }
+        found = (_problem(known[name], value, origin or _flag(name)) for name, value in taken.items())
+        problems.extend(filter(None, found))
         if problems:
             raise ConfigError("\n".join(sorted(problems)))
-        return dataclasses.replace(self, **{name: _converted(known[name], value) for name, value in values.items()})
+        return dataclasses.replace(self, **taken)
 
     @classmethod
     def read(cls, path: Path) -> TrainConfig:
@@ -107,7 +117,7 @@ def _converted(item: dataclasses.Field[Any], value: object) -> object:
     return value
 
 
-def _problem(item: dataclasses.Field[Any], value: object, origin: str = "") -> str:
+def _problem(item: dataclasses.Field[Any], value: Any, origin: str = "") -> str:
     shown = f"{item.name}={value!r}{_from(origin)}"
     if type(value).__name__ != item.type:
         return f"{shown} must be of type {item.type}."
@@ -116,7 +126,7 @@ def _problem(item: dataclasses.Field[Any], value: object, origin: str = "") -> s
         hint = f" Closest: {near}." if near else ""
         return "" if value in choices else f"{shown} must be one of: {', '.join(choices)}.{hint}"
     between = item.metadata["between"]
-    if between and not between[0] <= value <= between[1]:  # type: ignore[operator]
+    if between and not between[0] <= value <= between[1]:
         usual = item.metadata["usual"]
         return f"{shown} must be between {between[0]} and {between[1]}{'; ' + usual if usual else ''}."
     return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -53,18 +54,27 @@ class Classifier:
             model.load_state_dict(run.weights())
         except RuntimeError as error:
             raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
-        model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model.eval().to(memory_format=torch.channels_last)
         return cls(model, run.preprocess(), class_names)
 
-    def predict(self, pictures: Picture | Sequence[Picture], top: int = 5) -> Prediction | list[Prediction]:
-        """The answer for a path, encoded bytes, a PIL image or a uint8 array [h, w, 3]; for a list, a list."""
-        if isinstance(pictures, str | Path | bytes | Image.Image | np.ndarray):
-            return self.predict([pictures], top)[0]  # type: ignore[index]
+    @overload
+    def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...
+
+    @overload
+    def predict(self, pictures: list[Picture], top: int = 5) -> list[Prediction]: ...
+
+    def predict(self, pictures: Picture | list[Picture], top: int = 5) -> Prediction | list[Prediction]:
+        """The answer for a path, bytes, a PIL image or a uint8 array [h, w, 3]; for a list, a list."""
+        if isinstance(pictures, list):
+            return self._predict(pictures, top)
+        return self._predict([pictures], top)[0]
+
+    def _predict(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
         opened = [_opened(picture, number) for number, picture in enumerate(pictures)]
-        pixels = [self.preprocess.pixels(image) for _, image in opened]
-        names = [name for name, _ in opened]
-        answers = self.probabilities(np.stack(pixels)) if pixels else []
-        return [self._prediction(name, row, top) for name, row in zip(names, answers, strict=True)]
+        if not opened:
+            return []
+        answers = self.probabilities(np.stack([self.preprocess.pixels(image) for _, image in opened]))
+        return [self._prediction(name, row, top) for (name, _), row in zip(opened, answers, strict=True)]
 
     @torch.no_grad()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
@@ -88,7 +98,8 @@ class Classifier:
 def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
     """Rows of logits to rows of probabilities."""
     exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    probabilities: Probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
 
 
 def _chunks(pixels: Pixels, size: int) -> Iterator[Pixels]:
@@ -109,5 +120,7 @@ def _opened(picture: Picture, number: int) -> tuple[str, Image.Image]:
     if isinstance(picture, Image.Image):
         return name, picture.convert("RGB")
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ImageError(f"{name} must be uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}.")
+        raise ImageError(
+            f"{name} must be uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}."
+        )
     return name, Image.fromarray(picture)

@@ -129,7 +129,7 @@ class Run:
         return tuple(names)
 
     def data_location(self) -> str:
-        """What the user typed to open the data set of this run; raises `RunError` where it was given as an object."""
+        """What the user typed to open the data set; `RunError` where it was given as an object."""
         location = read_json(self.dataset_file).get("location")
         if not isinstance(location, str) or not location:
             raise RunError(f"'{self.path}' does not say where its data lie. Name them: ... {self.path} DATA")
@@ -184,7 +184,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def _text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
-            raise RunError(f"'{path}' is larger than {MAX_JSON_BYTES // 2**20} MiB; a run's text files are small.")
+            raise RunError(
+                f"'{path}' is larger than {MAX_JSON_BYTES // 2**20} MiB; a run's text files are small."
+            )
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"'{path}' cannot be read: {error}. Is this a snaptune run?") from error

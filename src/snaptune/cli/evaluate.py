@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("evaluate", help="score a run on held-out pictures and write its report")
     parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument("data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)")
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
+    )
     parser.set_defaults(run=run)
 
 

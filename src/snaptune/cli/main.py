@@ -1,4 +1,4 @@
-"""The command `snaptune`. Building the parser imports no torch; a command imports what it needs when it runs."""
+"""The command `snaptune`. Building the parser imports no torch; a command imports what it needs."""
 
 from __future__ import annotations
 

@@ -21,7 +21,9 @@ FLAGS = (
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """`--config FILE` and a flag for each setting in `FLAGS`."""
-    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML; flags replace single ones")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="settings in TOML; flags replace single ones"
+    )
     known = {item.name: item for item in fields(TrainConfig)}
     for name in FLAGS:
         item = known[name]
@@ -42,4 +44,6 @@ def settings(args: argparse.Namespace) -> TrainConfig:
 
 
 def add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:
-    parser.add_argument("--out", type=Path, default=Path(default), metavar="FOLDER", help=f"{what} (default: {default})")
+    parser.add_argument(
+        "--out", type=Path, default=Path(default), metavar="FOLDER", help=f"{what} (default: {default})"
+    )

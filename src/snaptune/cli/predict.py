@@ -12,8 +12,12 @@ from snaptune.errors import DataError
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("predict", help="name what is on pictures")
     parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument("inputs", metavar="INPUT", nargs="+", type=Path, help="picture files or folders of them")
-    parser.add_argument("--top", type=int, default=3, metavar="K", help="classes shown a picture (default: 3)")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", type=Path, help="picture files or folders of them"
+    )
+    parser.add_argument(
+        "--top", type=int, default=3, metavar="K", help="classes shown a picture (default: 3)"
+    )
     parser.set_defaults(run=run)
 
 

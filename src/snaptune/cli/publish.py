@@ -12,7 +12,9 @@ from snaptune.cli.options import Commands
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("publish", help="export, prove it equal, and build the browser page")
     parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument("data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)")
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
+    )
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
     parser.set_defaults(run=run)
 

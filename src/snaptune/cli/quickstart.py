@@ -12,10 +12,15 @@ HELD_OUT = "noto"
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser("quickstart", help="the whole job on built-in pictures, in about three minutes")
+    parser = commands.add_parser(
+        "quickstart", help="the whole job on built-in pictures, in about three minutes"
+    )
     add_out(parser, "snaptune-quickstart", "project folder; the run is made inside it")
     parser.add_argument(
-        "--hold-out", default=HELD_OUT, metavar="ARTIST", help=f"whose pictures are held out (default: {HELD_OUT})"
+        "--hold-out",
+        default=HELD_OUT,
+        metavar="ARTIST",
+        help=f"whose pictures are held out (default: {HELD_OUT})",
     )
     parser.add_argument("--epochs", type=int, metavar="N", help="fewer for a quicker, worse model")
     parser.set_defaults(run=run)

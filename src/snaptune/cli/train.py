@@ -12,7 +12,10 @@ def add_to(commands: Commands) -> None:
     parser.add_argument("data", metavar="DATA", help="a folder with one folder a class, or sample:hand-emoji")
     add_out(parser, "runs", "project folder; the run is made inside it")
     parser.add_argument(
-        "--hold-out", action="append", metavar="GROUP", help="validate on this whole group; may be given again"
+        "--hold-out",
+        action="append",
+        metavar="GROUP",
+        help="validate on this whole group; may be given again",
     )
     add_settings(parser)
     parser.set_defaults(run=run)
@@ -31,4 +34,6 @@ def run(args: argparse.Namespace) -> None:
     split = split_by_group(dataset, tuple(args.hold_out)) if args.hold_out else None
     finished = train(dataset, config, args.out, split=split, on_event=TrainingBars(), progress=bar)
     evaluate_and_show(finished, dataset)
-    print(f"\nrun     {finished.path}\nreport  {finished.report_file}\nnext    snaptune publish {finished.path}")
+    print(
+        f"\nrun     {finished.path}\nreport  {finished.report_file}\nnext    snaptune publish {finished.path}"
+    )

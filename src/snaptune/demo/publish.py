@@ -42,7 +42,9 @@ def _sample(classifier: Classifier, dataset: ImageDataset, index: int) -> DemoSa
     name, data = str(dataset.ids[index]), dataset.source.read(index)
     pixels = classifier.preprocess.pixels(load_image(data, name))
     [probabilities] = classifier.probabilities(pixels[None])
-    return DemoSample(name, dataset.class_names[dataset.labels[index]], data, tuple(map(float, probabilities)))
+    return DemoSample(
+        name, dataset.class_names[dataset.labels[index]], data, tuple(map(float, probabilities))
+    )
 
 
 def demo_card(run: Run) -> DemoCard:

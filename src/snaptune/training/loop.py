@@ -96,7 +96,9 @@ def fit(
             kept = Kept(_copied(answering), epoch, meter.mean_loss, scores, rate)
         seconds = time.perf_counter() - epoch_started
         on_event(
-            EpochDone(epoch, meter.mean_loss, meter.accuracy, scores.loss, scores.accuracy, rate, seconds, better)
+            EpochDone(
+                epoch, meter.mean_loss, meter.accuracy, scores.loss, scores.accuracy, rate, seconds, better
+            )
         )
 
     assert kept is not None  # noqa: S101  there is at least one epoch

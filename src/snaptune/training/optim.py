@@ -35,7 +35,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
 
 
 def build_ema(model: nn.Module, decay: float) -> AveragedModel:
-    """A moving average of parameters and statistics, young averages following faster: min(d, (1+n)/(10+n))."""
+    """A moving average of parameters and statistics; a young one follows faster: min(d, (1+n)/(10+n))."""
 
     def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
         kept = min(decay, (1 + int(count)) / (10 + int(count)))
@@ -45,4 +45,4 @@ def build_ema(model: nn.Module, decay: float) -> AveragedModel:
             else:
                 average.copy_(value)
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)  # type: ignore[arg-type]
+    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)

@@ -91,7 +91,9 @@ def best_device() -> torch.device:
     return found or torch.device("cpu")
 
 
-def _decisions(run: Run, dataset: ImageDataset, split: Split, config: TrainConfig, device: torch.device) -> str:
+def _decisions(
+    run: Run, dataset: ImageDataset, split: Split, config: TrainConfig, device: torch.device
+) -> str:
     counts = {part: len(split.indices(part)) for part in ("train", "validation")}
     kept = "the last epoch's" if config.keep == "last" else "those with the lowest validation loss"
     rows = [
@@ -100,7 +102,10 @@ def _decisions(run: Run, dataset: ImageDataset, split: Split, config: TrainConfi
         ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
         ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
         ("device", f"{device}, float32, channels last, {torch.get_num_threads()} threads"),
-        ("training", f"{config.epochs} epochs, batches of {config.batch_size}, peak learning rate {config.lr:g}"),
+        (
+            "training",
+            f"{config.epochs} epochs, batches of {config.batch_size}, peak learning rate {config.lr:g}",
+        ),
         ("weights kept", kept + (" (moving average)" if config.ema_decay else "")),
     ]
     return "\n".join(f"{name:>13}  {value}" for name, value in rows)
