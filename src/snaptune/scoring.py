@@ -153,7 +153,7 @@ def _how_chosen(run: Run, dataset: ImageDataset, part: str, predictions: Predict
     if part == ALL:
         return f"Every picture of {dataset.name}."
     how = read_json(run.dataset_file).get("split", "unknown")
-    return f"The {part} part, chosen as: {how}."
+    return f"These pictures are the {part} part ({how})."
 
 
 def _what_was_chosen(run: Run, part: str, predictions: Predictions) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -35,6 +35,18 @@ class Estimate:
     n: int
 
 
+def percent(value: float, digits: int = 1) -> str:
+    """A share in percent, a dash where it does not exist; 100 % only for all, 0 % only for none."""
+    if value != value:
+        return "–"
+    text = f"{100 * value:.{digits}f}"
+    if value < 1 and float(text) == 100:
+        return ">" + f"{100 - 10**-digits:.{digits}f} %"
+    if value > 0 and float(text) == 0:
+        return "<" + f"{10**-digits:.{digits}f} %"
+    return text + " %"
+
+
 def wilson(hits: float, n: int) -> Estimate:
     """A share `hits / n` of independent trials with Wilson's score interval (Wilson, 1927)."""
     if n == 0:
@@ -51,11 +63,16 @@ def _wilson_ends(share: float, n: float) -> tuple[float, float]:
 
 
 def share(hits: Bools, groups: Ints | None = None) -> Estimate:
-    """The share of true values: Wilson's interval, or with two groups or more a bootstrap of whole groups."""
+    """The share of true values: Wilson's interval, or with two groups or more a bootstrap of whole groups.
+
+    Groups never narrow it: where all of them are right the bootstrap has no width, and says too much.
+    """
+    single = wilson(int(hits.sum()), len(hits))
     if not _has_groups(groups):
-        return wilson(int(hits.sum()), len(hits))
+        return single
     columns = np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64)
-    return bootstrap(columns, ratio, groups)
+    grouped = bootstrap(columns, ratio, groups)
+    return replace(single, low=min(single.low, grouped.low), high=max(single.high, grouped.high))
 
 
 def ratio(totals: Floats) -> Floats:

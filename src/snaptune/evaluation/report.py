@@ -10,7 +10,7 @@ from importlib import resources
 
 import numpy as np
 
-from snaptune.evaluation.intervals import Estimate
+from snaptune.evaluation.intervals import Estimate, percent
 from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart
 from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Share
 
@@ -74,18 +74,6 @@ def render(report: EvaluationReport, background: Background) -> str:
         f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
     )
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """A share in percent, a dash where it does not exist; 100 % only for all, 0 % only for none."""
-    if value != value:
-        return "–"
-    text = f"{100 * value:.{digits}f}"
-    if value < 1 and float(text) == 100:
-        return ">" + f"{100 - 10**-digits:.{digits}f} %"
-    if value > 0 and float(text) == 0:
-        return "<" + f"{10**-digits:.{digits}f} %"
-    return text + " %"
 
 
 def _style() -> str:
@@ -231,7 +219,7 @@ def _curves(epochs: Sequence[Epoch]) -> str:
             Series("validation", tuple(epoch.validation_accuracy for epoch in epochs), "blue"),
             Series("training", tuple(epoch.train_accuracy for epoch in epochs), "orange"),
         ],
-        percent=True,
+        as_percent=True,
         kept=kept,
     )
     note = "Training figures are of augmented pictures, taken while the weights still move."

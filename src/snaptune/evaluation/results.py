@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from snaptune.evaluation import metrics
-from snaptune.evaluation.intervals import Estimate, Floats, Ints, bootstrap, ratio, share, wilson
+from snaptune.evaluation.intervals import Estimate, Floats, Ints, bootstrap, percent, ratio, share, wilson
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,9 @@ _GROUPS_SHOWN = 10
 
 
 def _in_words(found: Estimate) -> str:
-    return f"{found.value:.1%} (95 % interval {found.low:.1%} to {found.high:.1%}, n = {found.n})"
+    return (
+        f"{percent(found.value)} (95 % interval {percent(found.low)} to {percent(found.high)}, n = {found.n})"
+    )
 
 
 def summarise(
