@@ -75,8 +75,8 @@ def install(root: Path, folder: Path) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise RuntimeError(
-            f"npm could not fetch {PACKAGE} {locked(root)['version']} for the browser demo. Building snaptune "
-            f"from source needs the npm registry once; a released wheel does not.\n{done.stderr.strip()}"
+            f"npm could not fetch {PACKAGE} {locked(root)['version']} for the browser demo. Building "
+            f"snaptune from source needs the npm registry once; a released wheel does not.\n{done.stderr.strip()}"
         )
 
 
