@@ -1,0 +1,37 @@
+"""`snaptune demo RUN`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from snaptune.cli.options import Commands
+
+
+def add_to(commands: Commands) -> None:
+    parser = commands.add_parser("demo", help="build the browser page of a run, or open it")
+    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    parser.add_argument(
+        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
+    )
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
+    parser.add_argument(
+        "--serve", action="store_true", help="serve the page on this machine and open a browser"
+    )
+    parser.add_argument("--port", type=int, default=8000, help="port for --serve (default: 8000)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    from snaptune.data.readers import open_dataset
+    from snaptune.demo.publish import demo_run
+    from snaptune.demo.serve import serve
+    from snaptune.run_folder import Run
+
+    opened = Run.open(args.run_path)
+    site: Path = args.out or opened.demo_folder
+    if not args.serve or not (site / "index.html").is_file():
+        demo_run(opened, open_dataset(args.data or opened.data_location()), site)
+        print(f"page  {site / 'index.html'}")
+    if args.serve:
+        serve(site, args.port)

@@ -1,0 +1,132 @@
+"""Every setting of training: its default, its range and its help, each written once."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from snaptune.errors import ConfigError, closest
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+def _setting(
+    default: Any, help: str, *, between: tuple[float, float] | None = None, usual: str = "", one_of: str = ""
+) -> Any:
+    choices = tuple(one_of.split())
+    return field(
+        default=default, metadata={"help": help, "between": between, "usual": usual, "one_of": choices}
+    )
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a model is fine-tuned. Every value is checked when the object is made."""
+
+    model: str = _setting("tf_efficientnet_lite0", "timm model name")
+    weights: str = _setting("pretrained", "'pretrained', 'none', or a .safetensors file")
+    image_size: int = _setting(128, "side of the square the model sees, in pixels", between=(8, 2048))
+    epochs: int = _setting(9, "passes over the training part", between=(1, 10_000))
+    batch_size: int = _setting(16, "pictures in a training step", between=(1, 65_536))
+    lr: float = _setting(
+        1e-3, "peak learning rate of the head", between=(0, 1), usual="fine-tuning usually uses 1e-5 to 1e-2"
+    )
+    layer_decay: float = _setting(
+        0.8,
+        "learning-rate factor from one layer to the one below it; 1 for the same everywhere",
+        between=(0.1, 1),
+    )
+    weight_decay: float = _setting(0.05, "AdamW weight decay, not on norms and biases", between=(0, 10))
+    adam_eps: float = _setting(1e-8, "AdamW epsilon", between=(0, 1))
+    norm_statistics: str = _setting(
+        "pretrained",
+        "running statistics of batch norms: kept as pretrained, or learned",
+        one_of="pretrained learned",
+    )
+    warmup: float = _setting(0.1, "share of the steps in which the learning rate rises", between=(0, 0.9))
+    label_smoothing: float = _setting(0.1, "probability shared among the other classes", between=(0, 0.9))
+    ema_decay: float = _setting(
+        0.99, "decay of the moving average of the weights that is kept; 0 for none", between=(0, 0.99999)
+    )
+    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
+    keep: str = _setting(
+        "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
+    )
+    validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
+    seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
+    threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
+
+    def __post_init__(self) -> None:
+        problems = [text for item in fields(self) if (text := _problem(item, getattr(self, item.name)))]
+        if problems:
+            raise ConfigError("\n".join(problems))
+
+    def replaced(self, values: Mapping[str, object], origin: str = "") -> TrainConfig:
+        """A copy with `values` in place; errors name `origin` (a file; for flags, left empty)."""
+        known = {item.name: item for item in fields(self)}
+        problems = [_unknown(name, known, origin) for name in values if name not in known]
+        taken: dict[str, Any] = {
+            name: _converted(known[name], value) for name, value in values.items() if name in known
+        }
+        found = (_problem(known[name], value, origin or _flag(name)) for name, value in taken.items())
+        problems.extend(filter(None, found))
+        if problems:
+            raise ConfigError("\n".join(sorted(problems)))
+        return dataclasses.replace(self, **taken)
+
+    @classmethod
+    def read(cls, path: Path) -> TrainConfig:
+        """The settings in a TOML file; what it does not name keeps its default."""
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"'{path}' cannot be read as TOML: {error}.") from error
+        return cls().replaced(values, str(path))
+
+    def to_toml(self) -> str:
+        return tomli_w.dumps(dataclasses.asdict(self))
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _unknown(name: str, known: Mapping[str, object], origin: str) -> str:
+    near = closest(name, known)
+    hint = f"Closest: {near}." if near else f"Known: {', '.join(known)}."
+    return f"Unknown setting '{name}'{_from(origin)}. {hint}"
+
+
+def _from(origin: str) -> str:
+    return f" (from {origin})" if origin else ""
+
+
+def _converted(item: dataclasses.Field[Any], value: object) -> object:
+    """An integer where a float is wanted is taken as one; nothing else is converted."""
+    if item.type == "float" and type(value) is int:
+        return float(value)
+    return value
+
+
+def _problem(item: dataclasses.Field[Any], value: Any, origin: str = "") -> str:
+    shown = f"{item.name}={value!r}{_from(origin)}"
+    if type(value).__name__ != item.type:
+        return f"{shown} must be of type {item.type}."
+    if choices := item.metadata["one_of"]:
+        near = closest(str(value), choices)
+        hint = f" Closest: {near}." if near else ""
+        return "" if value in choices else f"{shown} must be one of: {', '.join(choices)}.{hint}"
+    between = item.metadata["between"]
+    if between and not between[0] <= value <= between[1]:
+        usual = item.metadata["usual"]
+        return f"{shown} must be between {between[0]} and {between[1]}{'; ' + usual if usual else ''}."
+    return ""

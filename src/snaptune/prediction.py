@@ -1,0 +1,126 @@
+"""A finished run, answering."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+from torch import nn
+
+from snaptune.errors import ImageError, RunError
+from snaptune.images.load import load_image
+from snaptune.images.preprocess import Pixels, Preprocess
+from snaptune.models.build import build_model, normalise
+from snaptune.run_folder import Run
+
+Probabilities = npt.NDArray[np.float32]
+Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one picture: the top class, its probability, and the leading classes with theirs."""
+
+    name: str
+    label: str
+    confidence: float
+    top: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.label} ({self.confidence:.2%})"
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained model with the recipe and the class names of its run."""
+
+    model: nn.Module
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def load(cls, run: str | Path | Run) -> Classifier:
+        """The kept weights of a run, on the CPU, in evaluation mode. Runs no code from the run."""
+        run = run if isinstance(run, Run) else Run.open(run)
+        class_names = run.class_names()
+        model = build_model(run.config().model, len(class_names), "none")
+        try:
+            model.load_state_dict(run.weights())
+        except RuntimeError as error:
+            raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
+        model.eval().to(memory_format=torch.channels_last)
+        return cls(model, run.preprocess(), class_names)
+
+    @overload
+    def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...
+
+    @overload
+    def predict(self, pictures: list[Picture], top: int = 5) -> list[Prediction]: ...
+
+    def predict(self, pictures: Picture | list[Picture], top: int = 5) -> Prediction | list[Prediction]:
+        """The answer for a path, bytes, a PIL image or a uint8 array [h, w, 3]; for a list, a list."""
+        if isinstance(pictures, list):
+            return self._predict(pictures, top)
+        return self._predict([pictures], top)[0]
+
+    def _predict(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
+        opened = [_opened(picture, number) for number, picture in enumerate(pictures)]
+        if not opened:
+            return []
+        answers = self.probabilities(np.stack([self.preprocess.pixels(image) for _, image in opened]))
+        return [self._prediction(name, row, top) for (name, _), row in zip(opened, answers, strict=True)]
+
+    @torch.no_grad()
+    def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
+        """Prepared uint8 [n, size, size, 3] to logits [n, classes]."""
+        answers = [self.model(self._input(chunk)).float().numpy() for chunk in _chunks(pixels, batch_size)]
+        return np.concatenate(answers)
+
+    def probabilities(self, pixels: Pixels, batch_size: int = 64) -> Probabilities:
+        """Prepared uint8 [n, size, size, 3] to probabilities [n, classes]."""
+        return softmax(self.logits(pixels, batch_size))
+
+    def _input(self, pixels: Pixels) -> torch.Tensor:
+        return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)
+
+    def _prediction(self, name: str, probabilities: Probabilities, top: int) -> Prediction:
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        leading = tuple((self.class_names[index], float(probabilities[index])) for index in order)
+        return Prediction(name, leading[0][0], leading[0][1], leading)
+
+
+def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
+    """Rows of logits to rows of probabilities."""
+    exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities: Probabilities = (exponentials / exponentials.sum(axis=1, keepdims=True)).astype(np.float32)
+    return probabilities
+
+
+def _chunks(pixels: Pixels, size: int) -> Iterator[Pixels]:
+    for start in range(0, len(pixels), size):
+        yield np.ascontiguousarray(pixels[start : start + size])
+
+
+def _opened(picture: Picture, number: int) -> tuple[str, Image.Image]:
+    """A name for the answer, and the upright RGB picture."""
+    if isinstance(picture, str | Path):
+        try:
+            return str(picture), load_image(Path(picture).read_bytes(), str(picture))
+        except OSError as error:
+            raise ImageError(f"'{picture}' cannot be read: {error.strerror or error}.") from error
+    name = f"picture {number}"
+    if isinstance(picture, bytes):
+        return name, load_image(picture, name)
+    if isinstance(picture, Image.Image):
+        return name, picture.convert("RGB")
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ImageError(
+            f"{name} must be uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}."
+        )
+    return name, Image.fromarray(picture)

@@ -1,0 +1,192 @@
+"""A run on disk. The only module that knows the names of the files inside it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from snaptune.config import TrainConfig
+from snaptune.errors import RunError
+from snaptune.images.preprocess import Preprocess
+
+MAX_JSON_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run: `<project>/<YYYY-MM-DD_HH-MM-SS>/`."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, project: Path) -> Run:
+        """A new folder named after the present time."""
+        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+        for attempt in range(100):
+            path = project / (stamp if attempt == 0 else f"{stamp}_{attempt}")
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise RunError(f"The run folder '{path}' cannot be made: {error.strerror}.") from error
+            return cls(path)
+        raise RunError(f"'{project}' has 100 runs of this second already.")
+
+    @classmethod
+    def open(cls, path: str | Path) -> Run:
+        """A finished run, or the newest finished one in a project folder."""
+        path = Path(path)
+        if (path / "model.safetensors").is_file():
+            return cls(path)
+        finished = sorted(child.parent for child in path.glob("*/model.safetensors"))
+        if not finished:
+            raise RunError(f"No finished run in '{path}'. Make one: snaptune train DATA --out {path}")
+        return cls(finished[-1])
+
+    # the files, each named once
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def environment_file(self) -> Path:
+        return self.path / "environment.json"
+
+    @property
+    def dataset_file(self) -> Path:
+        return self.path / "dataset.json"
+
+    @property
+    def split_file(self) -> Path:
+        return self.path / "split.csv"
+
+    @property
+    def classes_file(self) -> Path:
+        return self.path / "classes.json"
+
+    @property
+    def preprocess_file(self) -> Path:
+        return self.path / "preprocess.json"
+
+    @property
+    def model_file(self) -> Path:
+        return self.path / "model.safetensors"
+
+    @property
+    def metadata_file(self) -> Path:
+        return self.path / "training_metadata.json"
+
+    @property
+    def events_file(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def predictions_file(self) -> Path:
+        return self.path / "predictions.csv"
+
+    @property
+    def report_file(self) -> Path:
+        return self.path / "report.html"
+
+    @property
+    def report_json(self) -> Path:
+        return self.path / "report.json"
+
+    @property
+    def onnx_file(self) -> Path:
+        return self.path / "export" / "model.onnx"
+
+    @property
+    def certificate_file(self) -> Path:
+        return self.path / "export" / "certificate.json"
+
+    @property
+    def demo_folder(self) -> Path:
+        return self.path / "demo"
+
+    # what is in them
+    def config(self) -> TrainConfig:
+        return TrainConfig.read(self.config_file)
+
+    def preprocess(self) -> Preprocess:
+        return Preprocess.from_json(_text(self.preprocess_file), str(self.preprocess_file))
+
+    def class_names(self) -> tuple[str, ...]:
+        """Class names in the order of the model's outputs (spec T7)."""
+        names = read_json(self.classes_file).get("classes")
+        if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
+            raise RunError(f"'{self.classes_file}' must hold {{\"classes\": [names]}}.")
+        return tuple(names)
+
+    def data_location(self) -> str:
+        """What the user typed to open the data set; `RunError` where it was given as an object."""
+        location = read_json(self.dataset_file).get("location")
+        if not isinstance(location, str) or not location:
+            raise RunError(f"'{self.path}' does not say where its data lie. Name them: ... {self.path} DATA")
+        return location
+
+    def metadata(self) -> dict[str, Any]:
+        return read_json(self.metadata_file)
+
+    def write_classes(self, dataset_name: str, class_names: tuple[str, ...]) -> None:
+        """Both `classes.json` and `<dataset>-classes.json`, so that prediction never needs the data set."""
+        safe = "".join(char if char.isalnum() or char in "-_." else "-" for char in dataset_name).strip(".")
+        for file in (self.classes_file, self.path / f"{safe or 'dataset'}-classes.json"):
+            write_json(file, {"classes": list(class_names)})
+
+    def write_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        write_bytes(self.model_file, save({name: value.contiguous() for name, value in tensors.items()}))
+
+    def weights(self) -> dict[str, Tensor]:
+        """The kept weights, on the CPU."""
+        try:
+            return load_file(self.model_file)
+        except (OSError, SafetensorError, ValueError) as error:
+            raise RunError(f"'{self.model_file}' cannot be read as safetensors: {error}.") from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """All or nothing: written beside the target, synced, then renamed over it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".partial")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a run; raises `RunError` that names the file for anything else."""
+    try:
+        value = json.loads(_text(path))
+    except ValueError as error:
+        raise RunError(f"'{path}' is not valid JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise RunError(f"'{path}' must hold a JSON object, not {type(value).__name__}.")
+    return value
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise RunError(
+                f"'{path}' is larger than {MAX_JSON_BYTES // 2**20} MiB; a run's text files are small."
+            )
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"'{path}' cannot be read: {error}. Is this a snaptune run?") from error

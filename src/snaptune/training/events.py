@@ -1,0 +1,53 @@
+"""What the training loop tells its observers. Events are values: an observer cannot steer with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Started:
+    epochs: int
+    steps_per_epoch: int
+    train_samples: int
+    validation_samples: int
+
+
+@dataclass(frozen=True)
+class StepDone:
+    """`loss` is of this step; `mean_loss` and `accuracy` are of the epoch so far."""
+
+    epoch: int
+    step: int
+    loss: float
+    mean_loss: float
+    accuracy: float
+    lr: float
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    epoch: int
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    lr: float
+    seconds: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    epochs: int
+    kept_epoch: int
+    seconds: float
+
+
+Event = Started | StepDone | EpochDone | Finished
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """An observer that does nothing."""
