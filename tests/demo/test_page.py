@@ -26,6 +26,6 @@ def test_self_test_finds_every_sample_within_a_thousandth(page: Page, site: Path
     result = page.locator("#test-result")
     expect(result).to_contain_text("Passed: 6 of 6 pictures", timeout=30_000)
     found = re.search(r"probability is ([0-9.]+)", result.inner_text())
-    print(result.inner_text(), page.locator("#engine-name").inner_text(), page.locator('#times').inner_text())
+    print(result.inner_text(), page.locator("#engine-name").inner_text(), page.locator("#times").inner_text())
     assert found is not None
     assert float(found[1]) <= 1e-3
