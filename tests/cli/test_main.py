@@ -36,7 +36,9 @@ def test_every_command_has_help(command: object, capsys: pytest.CaptureFixture[s
     assert f"snaptune {name}" in capsys.readouterr().out
 
 
-def test_a_users_mistake_is_one_line_and_no_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_users_mistake_is_one_line_and_no_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", str(tmp_path / "photos")]) == 1
     shown = capsys.readouterr()
     assert shown.err == (
@@ -71,6 +73,8 @@ def test_a_setting_out_of_range_names_its_flag(capsys: pytest.CaptureFixture[str
 def test_errors_form_one_tree() -> None:
     import snaptune.errors as errors
 
-    kinds = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    kinds = [
+        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)
+    ]
     assert all(issubclass(kind, SnaptuneError) for kind in kinds)
     assert all(f"{kind.__name__} " in (errors.__doc__ or "") or kind is SnaptuneError for kind in kinds)
