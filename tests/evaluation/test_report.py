@@ -3,6 +3,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from snaptune.evaluation.calibration import Calibration
 from snaptune.evaluation.plots import nice_ticks
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import Predictions, summarise
@@ -17,12 +18,13 @@ def page(name: str = "cat", classes: int = 3, epochs: int = 2) -> str:
         ids=(name,) * 60,
         parts=("validation",) * 60,
         labels=labels,
-        probabilities=np.eye(classes)[answers],
+        logits=5 * np.eye(classes)[answers],
         class_names=(name, *(f"class {index}" for index in range(1, classes))),
         groups=np.arange(60) % 2,
         group_names=(name, "bob"),
     )
-    report = summarise(predictions, run=name, dataset=name, part="validation", about=(name,))
+    calibration = Calibration(1.2, 0.5, 0.02, 60)
+    report = summarise(predictions, calibration, run=name, dataset=name, part="validation", about=(name,))
     background = Background(
         epochs=[Epoch(1.0, 0.9 / (index + 1), 0.5, 0.6, True) for index in range(epochs)],
         mistakes=[Mistake(name, name, name, 0.9, name, b"\xff\xd8")],

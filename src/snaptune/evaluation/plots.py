@@ -85,6 +85,24 @@ def interval_chart(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
     return _svg(width, height, title, "".join(parts))
 
 
+def reliability_diagram(title: str, points: Sequence[tuple[float, Estimate]]) -> str:
+    """Share right over mean confidence, a point a bin, with the diagonal on which both agree."""
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    x = Scale(0, 1, _LEFT, _WIDTH - _RIGHT)
+    y = Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
+    diagonal = f'<line class="mark" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
+    below = [_text(x(tick), _HEIGHT - _BOTTOM + 18, percent(tick, 0), "middle soft") for tick in ticks]
+    marks = [
+        f'<line class="whisker" x1="{x(confidence)}" x2="{x(confidence)}" y1="{y(right.low)}" '
+        f'y2="{y(right.high)}"/><circle class="dot" cx="{x(confidence)}" cy="{y(right.value)}" r="4"/>'
+        for confidence, right in points
+    ]
+    names = _text(x(0.5), _HEIGHT - 4, "mean confidence", "middle soft") + _text(0, 14, title, "title")
+    share = _text(_WIDTH - _RIGHT, 14, "share right", "end soft")
+    grid = _horizontal_grid(ticks, y, as_percent=True)
+    return _svg(_WIDTH, _HEIGHT, title, "".join([grid, diagonal, *below, *marks, names, share]))
+
+
 def heat_map(title: str, counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
     """Counts [true][predicted], shaded by share of the row; right answers and mistakes in two colours."""
     matrix = np.asarray(counts)
