@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -13,7 +12,7 @@ import numpy as np
 
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
-from snaptune.data.splits import PARTS, read_split
+from snaptune.data.splits import PARTS
 from snaptune.errors import ConfigError, DataError, ImageError
 from snaptune.evaluation.calibration import (
     Calibration,
@@ -22,8 +21,11 @@ from snaptune.evaluation.calibration import (
     fit_temperature,
     softmax,
 )
+from snaptune.evaluation.comparison import Comparison, compare_answers
+from snaptune.evaluation.formats import read_epochs, to_csv, to_json
+from snaptune.evaluation.intervals import Bools
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
-from snaptune.evaluation.results import EvaluationReport, Predictions, summarise, to_json
+from snaptune.evaluation.results import EvaluationReport, Predictions, summarise
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import Classifier
@@ -56,12 +58,8 @@ def evaluate(
         raise ConfigError(f"max_wrong={max_wrong} must be between 0 and 1; usual values: 0.01 to 0.05.")
     classifier = Classifier.load(run)
     labels = _labels_in_run(run, classifier.class_names, dataset)
-    parts = _parts(run, dataset, part)
-    samples = np.arange(len(dataset)) if part == ALL else np.flatnonzero(parts == part)
-    if len(samples) == 0:
-        raise DataError(
-            f"'{dataset.name}' has no {part} part in {run.split_file}. Its parts: {_counted(parts)}."
-        )
+    parts = _parts(run, dataset)
+    samples = _chosen(run, dataset, parts, part)
     predictions = Predictions(
         ids=tuple(str(dataset.ids[index]) for index in samples),
         parts=tuple(str(parts[index]) for index in samples),
@@ -83,6 +81,33 @@ def evaluate(
     mistakes = [_shown(dataset, int(samples[index]), predictions, index) for index in _worst(predictions)]
     _write(run, report, predictions, mistakes)
     return report
+
+
+def compare(a: Run, b: Run, dataset: ImageDataset, progress: Progress = silent) -> Comparison:
+    """Both runs on every picture of the data set that neither was trained on.
+
+    Raises `DataError` where there is none, or where a run does not know a class.
+    """
+    held_out = (_parts(a, dataset) != "train") & (_parts(b, dataset) != "train")
+    samples = np.flatnonzero(held_out)
+    if len(samples) == 0:
+        raise DataError(
+            f"'{dataset.name}' has no picture that both {a.path} and {b.path} held out. "
+            "Train both with the same split, or give pictures that are new to both."
+        )
+    return compare_answers(
+        _right(a, dataset, samples, progress),
+        _right(b, dataset, samples, progress),
+        None if dataset.groups is None else dataset.groups[samples],
+        a=str(a.path),
+        b=str(b.path),
+    )
+
+
+def _right(run: Run, dataset: ImageDataset, samples: Ints, progress: Progress) -> Bools:
+    classifier = Classifier.load(run)
+    labels = _labels_in_run(run, classifier.class_names, dataset)[samples]
+    return np.asarray(_logits(classifier, dataset, samples, progress).argmax(axis=1) == labels)
 
 
 def prepared_chunks(dataset: ImageDataset, preprocess: Preprocess, samples: Ints) -> Iterator[Pixels]:
@@ -150,21 +175,31 @@ def _labels_in_run(run: Run, known: tuple[str, ...], dataset: ImageDataset) -> I
     return np.asarray([position[name] for name in dataset.class_names], dtype=np.int64)[dataset.labels]
 
 
-def _is_trained_on(run: Run, dataset: ImageDataset) -> bool:
-    return bool(read_json(run.dataset_file).get("fingerprint") == dataset.fingerprint())
+def _parts(run: Run, dataset: ImageDataset) -> np.ndarray:
+    """Where each picture stood in the run's training, by id; 'new' for those it never saw.
+
+    A data set of the same name, or renamed with the same contents, counts as the run's own.
+    """
+    recorded: dict[str, str] = {}
+    trained_on = read_json(run.dataset_file)
+    if trained_on.get("name") == dataset.name or trained_on.get("fingerprint") == dataset.fingerprint():
+        with run.split_file.open(newline="", encoding="utf-8") as file:
+            recorded = {row["id"]: row["part"] for row in csv.DictReader(file)}
+    return np.asarray([recorded.get(str(name), "new") for name in dataset.ids])
 
 
-def _parts(run: Run, dataset: ImageDataset, part: str) -> np.ndarray:
-    """Where each picture stood in training; 'new' for those of another data set."""
-    if part not in (*PARTS, ALL):
-        raise DataError(f"Unknown part '{part}'. Choose from: {', '.join((*PARTS, ALL))}.")
-    if part == ALL and not _is_trained_on(run, dataset):
-        return np.full(len(dataset), "new")
-    return np.asarray(PARTS)[read_split(run.split_file, dataset).parts]
-
-
-def _counted(parts: np.ndarray) -> str:
-    return ", ".join(f"{name} ({np.sum(parts == name)})" for name in PARTS if name in parts)
+def _chosen(run: Run, dataset: ImageDataset, parts: np.ndarray, part: str) -> Ints:
+    """The samples of a part; raises `DataError` that says which parts there are."""
+    if part == ALL:
+        return np.arange(len(dataset))
+    samples = np.flatnonzero(parts == part)
+    if len(samples) == 0:
+        found = ", ".join(f"{name} ({np.sum(parts == name)})" for name in (*PARTS, "new") if name in parts)
+        raise DataError(
+            f"'{dataset.name}' has no {part} part in {run.split_file}. It has: {found}. "
+            f"Choose one of them, or '{ALL}' for every picture."
+        )
+    return samples
 
 
 def _about(run: Run, dataset: ImageDataset, part: str, predictions: Predictions) -> tuple[str, ...]:
@@ -194,8 +229,10 @@ def _what_was_chosen(run: Run, part: str, predictions: Predictions) -> list[str]
         return [
             f"{trained} of these pictures were trained on, so this does not say how new pictures would do."
         ]
+    if part == "test":
+        return ["Nothing was trained or chosen on these pictures."]
     if part != "validation":
-        return ["None of these pictures was used in training."]
+        return ["By data set and file name, none of these pictures was trained on."]
     if run.config().keep == "last":
         return ["Nothing was chosen on these pictures: the weights are those of the last epoch."]
     return ["The epoch was chosen by its loss on these pictures, so the figures are a little too good."]
@@ -224,42 +261,13 @@ def _shown(dataset: ImageDataset, sample: int, predictions: Predictions, index: 
 
 
 def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistakes: list[Mistake]) -> None:
-    write_bytes(run.predictions_file, _as_csv(predictions).encode())
+    write_bytes(run.predictions_file, to_csv(predictions).encode())
     write_json(run.report_json, to_json(report))
-    background = Background(read_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
+    background = Background(_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
     write_bytes(run.report_file, render(report, background).encode())
 
 
-def read_epochs(run: Run) -> list[Epoch]:
-    """The epochs in `events.jsonl`; a line that was cut off is passed over, without a file there are none."""
+def _epochs(run: Run) -> list[Epoch]:
     if not run.events_file.is_file():
         return []
-    epochs = []
-    for line in run.events_file.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if event.get("event") == "EpochDone":
-            epochs.append(Epoch(**{name: event[name] for name in Epoch.__dataclass_fields__}))
-    return epochs
-
-
-def _as_csv(predictions: Predictions) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "part", "label", "predicted", "confidence", "group"])
-    names = predictions.class_names
-    rows = zip(
-        predictions.ids,
-        predictions.parts,
-        predictions.labels,
-        predictions.predicted,
-        predictions.confidence,
-        strict=True,
-    )
-    for index, (name, part, label, predicted, confidence) in enumerate(rows):
-        writer.writerow(
-            [name, part, names[label], names[predicted], f"{confidence:.6f}", predictions.group_of(index)]
-        )
-    return text.getvalue()
+    return read_epochs(run.events_file.read_text(encoding="utf-8", errors="replace"))

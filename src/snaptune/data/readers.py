@@ -50,7 +50,9 @@ def from_folder(root: str | Path) -> ImageDataset:
         loose = f" Found {len(found)} images directly inside: use one folder a class." if found else ""
         raise DataError(f"No class folders in '{root}'. Expected {root}/<class>/<image>.{loose}")
     class_names, labels = _coded([path.parts[0] for path in inside])
-    return ImageDataset(root.name, Files(root, strings([path.as_posix() for path in inside])), labels, class_names)
+    return ImageDataset(
+        root.name, Files(root, strings([path.as_posix() for path in inside])), labels, class_names
+    )
 
 
 def _is_picture(path: Path, root: Path) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -197,17 +195,6 @@ def summarise(
         confused=_confused(confusion, names),
         confusion=tuple(tuple(int(count) for count in row) for row in confusion),
     )
-
-
-def to_json(value: object) -> Any:
-    """A result as JSON values; a figure that does not exist becomes null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def _trust(predictions: Predictions, calibration: Calibration) -> Trust:
