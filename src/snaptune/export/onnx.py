@@ -33,7 +33,7 @@ def network_graph(classifier: Classifier) -> onnx.ModelProto:
     """The network alone: `pixels`, normalised float32 [1, 3, size, size], to `probs` [classes]."""
     size = classifier.preprocess.size
     model = copy.deepcopy(classifier.model).to(memory_format=torch.contiguous_format)
-    network = _Answering(model).eval()
+    network = _Answering(model, classifier.calibration.temperature).eval()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own exporter uses parts of torch that are deprecated
         program = torch.onnx.export(
@@ -64,14 +64,14 @@ def with_recipe(network: onnx.ModelProto, metadata: Metadata) -> onnx.ModelProto
 
 
 class _Answering(nn.Module):
-    """The model with a softmax behind it, for one picture without a batch dimension in the answer."""
+    """The model with temperature and softmax behind it, for one picture without a batch dimension."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, temperature: float) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.temperature = model, temperature
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return torch.softmax(self.model(pixels), dim=1).squeeze(0)
+        return torch.softmax(self.model(pixels) / self.temperature, dim=1).squeeze(0)
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
