@@ -57,7 +57,7 @@ class TrainConfig:
     ema_decay: float = _setting(
         0.99, "decay of the moving average of the weights that is kept; 0 for none", between=(0, 0.99999)
     )
-    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
+    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(
         "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
     )
