@@ -150,18 +150,20 @@ def _affine(names: Names, strengths: Floats, height: int, width: int) -> Floats:
 
 
 def _recoloured(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
-    return _blend(pixels, _grey(pixels), strengths)
+    image = pixels.float()
+    return _blend(image, _grey(image), strengths)
 
 
 def _sharpened(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
     """Blends with a blur (centre 5/13, neighbours 1/13) that leaves the border as it is."""
+    image = pixels.float()
     if min(pixels.shape[2:]) < 3:
-        return pixels.float()
+        return image
     levels = pixels.short()
     sums = _three_sums(_three_sums(levels, 2), 3) + 4 * levels[..., 1:-1, 1:-1]
-    blurred = pixels.float()
+    blurred = image.clone()
     blurred[..., 1:-1, 1:-1] = (sums / 13).round_()
-    return _blend(pixels, blurred, strengths)
+    return _blend(image, blurred, strengths)
 
 
 def _three_sums(values: Tensor, dim: int) -> Tensor:
@@ -189,7 +191,7 @@ def _brightness(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
 
 def _contrast(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
     """The mean comes from a sum of integers: its rounding cannot change with the batch."""
-    mean = _grey(pixels).sum((2, 3), keepdim=True, dtype=torch.int64) / pixels[0, 0].numel()
+    mean = _grey(pixels.float()).sum((2, 3), keepdim=True, dtype=torch.int64) / pixels[0, 0].numel()
     return _blend(levels, mean, strengths)
 
 
@@ -220,15 +222,15 @@ def _equalize(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
     return torch.where(step > 0, table.float(), levels)[:, :, None]
 
 
-def _blend(pixels: Tensor, other: Tensor, strengths: Floats) -> Tensor:
-    """At strength 0 the pixels, at -1 the other ones; fractions of a level are dropped."""
-    own, others = (_on(pixels, share)[:, None, None, None] for share in (1 + strengths, -strengths))
-    return (own * pixels + others * other).clamp_(0, 255).floor_()
+def _blend(image: Tensor, other: Tensor, strengths: Floats) -> Tensor:
+    """At strength 0 the picture, at -1 the other one; fractions of a level are dropped."""
+    own, others = (_on(image, share)[:, None, None, None] for share in (1 + strengths, -strengths))
+    return (own * image).add_(others * other).clamp_(0, 255).floor_()
 
 
-def _grey(pixels: Tensor) -> Tensor:
-    """[n, 1, h, w], whole levels."""
-    red, green, blue = pixels.unbind(1)
+def _grey(image: Tensor) -> Tensor:
+    """float32 [n, 1, h, w], whole levels."""
+    red, green, blue = image.unbind(1)
     return (0.2989 * red + 0.587 * green + 0.114 * blue).floor_()[:, None]
 
 
