@@ -62,7 +62,7 @@ class TrainConfig:
     )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
-    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
+    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(
         "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
     )
