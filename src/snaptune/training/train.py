@@ -50,7 +50,7 @@ def train(
     if config.threads:
         torch.set_num_threads(config.threads)
 
-    model = build_model(config.model, len(dataset.class_names), config.weights)
+    model = build_model(config.model, len(dataset.class_names), config.weights, say)
     model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
     optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
