@@ -33,7 +33,7 @@ class TrainConfig:
     """How a model is fine-tuned. Every value is checked when the object is made."""
 
     model: str = _setting("tf_efficientnet_lite0", "timm model name")
-    weights: str = _setting("pretrained", "'pretrained', 'none', or a .safetensors file")
+    weights: str = _setting("pretrained", "'pretrained', 'none', or a .safetensors or .pth file")
     image_size: int = _setting(128, "side of the square the model sees, in pixels", between=(8, 2048))
     epochs: int = _setting(9, "passes over the training part", between=(1, 10_000))
     batch_size: int = _setting(16, "pictures in a training step", between=(1, 65_536))
