@@ -5,16 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright, expect
+from playwright.sync_api import Page, expect
 
 from snaptune.demo.build import DemoSample
 from snaptune.demo.serve import HEADERS
-from tests.demo.conftest import Serve, launch
+from tests.demo.conftest import Serve
 from tests.demo.tiny import Tiny
 
 
@@ -188,33 +187,6 @@ def copy_of(site: Path, folder: Path) -> Path:
 
 
 # The camera
-
-
-@pytest.fixture(scope="session")
-def camera_picture(pictures: dict[str, bytes]) -> bytes:
-    """A camera frame, 640x480: a sample picture on a plain ground."""
-    frame = Image.new("RGB", (640, 480), "white")
-    frame.paste(Image.open(io.BytesIO(pictures["like"])).resize((480, 480)), (80, 0))
-    buffer = io.BytesIO()
-    frame.save(buffer, "JPEG", quality=95)
-    return buffer.getvalue()
-
-
-@pytest.fixture(scope="session")
-def camera_browser(
-    playwright: Playwright, camera_picture: bytes, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Browser]:
-    film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
-    film.write_bytes(camera_picture * 30)
-    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
-    with launch(playwright, *fake, f"--use-file-for-fake-video-capture={film}") as started:
-        yield started
-
-
-@pytest.fixture
-def camera_page(camera_browser: Browser) -> Iterator[Page]:
-    with camera_browser.new_context(permissions=["camera"]) as context:
-        yield context.new_page()
 
 
 def test_the_camera_is_answered_as_pytorch_does(
