@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from snaptune.errors import DataError, ImageError
+from snaptune.errors import DataError, ImageError, shown
 
 Ints = npt.NDArray[np.int64]
 Strings = np.ndarray
@@ -42,7 +42,8 @@ class Files:
         try:
             return (self.root / name).read_bytes()
         except OSError as error:
-            raise ImageError(f"'{name}' cannot be read: {error.strerror or error}.") from error
+            reason = error.strerror or str(error)
+            raise ImageError(f"'{shown(name)}' cannot be read: {reason}.", reason.lower()) from error
 
 
 @dataclass(frozen=True, eq=False)
