@@ -1,0 +1,1 @@
+"""Pictures of a data set, as SVG and HTML that need nothing but a browser."""
