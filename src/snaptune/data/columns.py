@@ -52,6 +52,11 @@ def part_codes(values: pa.ChunkedArray, where: str) -> Codes:
     return np.asarray([PART_NAMES[name.lower()] for name in names], np.uint8)[codes]
 
 
+def part_of_words(words: Sequence[str]) -> int:
+    """The part that the first fitting word names; train where none does."""
+    return next((PART_NAMES[word.lower()] for word in words if word.lower() in PART_NAMES), 0)
+
+
 def check_unique(ids: pa.ChunkedArray, where: str) -> None:
     """Raises `DataError` where a picture is listed more than once."""
     counts = ids.value_counts()

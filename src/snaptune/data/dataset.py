@@ -103,8 +103,9 @@ class ImageDataset:
     """Labelled pictures. Arrays run over the samples, in the order of their ids.
 
     `labels` index `class_names`; `groups`, where known, index `group_names` (who drew, took or
-    is on the picture: what a split must not cut). `location` is what the user typed to open it;
-    `credits` are files that must go where the pictures go.
+    is on the picture: what a split must not cut); `parts`, where the data come split, index `PARTS`.
+    `location` is what the user typed to open it; `credits` are files that must go where the pictures
+    go; `notes` say what the reader left out.
     """
 
     name: str
@@ -113,6 +114,8 @@ class ImageDataset:
     class_names: tuple[str, ...]
     groups: Ints | None = None
     group_names: Strings = field(default_factory=lambda: strings([]))
+    location: str = ""
+    credits: tuple[Path, ...] = ()
     parts: Codes | None = None
     notes: tuple[str, ...] = ()
 

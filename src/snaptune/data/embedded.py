@@ -12,15 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet
 
-from snaptune.data.columns import PART_NAMES, coded
+from snaptune.data.columns import coded, part_of_words
 from snaptune.data.dataset import PARTS, ImageDataset, Ints, Strings, stamp_of_files, strings
 from snaptune.data.tables import Columns
 from snaptune.errors import DataError, ImageError
 
 ARROW_SUFFIXES = (".parquet", ".arrow")
+LABEL_COLUMNS = ("label", "labels", "class", "target")
 _KEPT_GROUPS = 4
 
 
@@ -95,30 +95,19 @@ def from_embedded(files: Sequence[Path], name: str, columns: Columns | None = No
     columns = columns or Columns()
     schema = _schema(files[0])
     where = f"'{files[0]}'"
-    picture = _picture_column(schema, columns.file)
-    label = columns.label or next(
-        (name for name in ("label", "labels", "class", "target") if name in schema.names), ""
-    )
-    if not picture or label not in schema.names:
+    picture, label = _picture_column(schema, columns.file), _label_column(schema, columns.label)
+    if not picture or not label:
         listed = ", ".join(f"{item.name}: {item.type}" for item in schema)
-        raise DataError(
-            f"No picture column and label column in {where}. Columns found: {listed}. Name yours."
-        )
+        raise DataError(f"No picture and label column in {where}; name yours. Columns found: {listed}.")
     blocks = tuple(block for path in files for block in _blocks(path))
-    class_names, labels = _labels(
-        pa.chunked_array(_column(files, label)), _feature_names(schema, label), label, where
+    class_names, labels = _labels(_column(files, label), _feature_names(schema, label), label, where)
+    group_names, groups = (
+        coded(_column(files, columns.group).cast(pa.large_string())) if columns.group else ((), None)
     )
-    parts = np.repeat([_part_of(block.path) for block in blocks], [block.rows for block in blocks]).astype(
-        np.uint8
-    )
+    parts = np.repeat([_part_of(block.path) for block in blocks], [block.rows for block in blocks])
     source = EmbeddedPictures(blocks, picture, _ids(parts))
-    groups: tuple[tuple[str, ...], Ints | None] = ((), None)
-    if columns.group:
-        groups = coded(pa.chunked_array(_column(files, columns.group)).cast(pa.large_string()))
-    several = len(np.unique(parts)) > 1
-    return ImageDataset(
-        name, source, labels, class_names, groups[1], strings(groups[0]), parts=parts if several else None
-    )
+    predefined = parts.astype(np.uint8) if len(np.unique(parts)) > 1 else None
+    return ImageDataset(name, source, labels, class_names, groups, strings(group_names), parts=predefined)
 
 
 def _ids(parts: np.ndarray) -> Strings:
@@ -130,11 +119,8 @@ def _ids(parts: np.ndarray) -> Strings:
 
 
 def _part_of(path: Path) -> int:
-    """The part that a file or its folder is called after; train where neither is."""
-    for word in (path.stem.split("-")[0], path.parent.name):
-        if word.lower() in PART_NAMES:
-            return PART_NAMES[word.lower()]
-    return 0
+    """The part that a file or its folder is called after."""
+    return part_of_words((path.stem.split("-")[0], path.parent.name))
 
 
 def _labels(
@@ -142,17 +128,13 @@ def _labels(
 ) -> tuple[tuple[str, ...], Ints]:
     if values.null_count:
         raise DataError(f"{values.null_count} of {len(values)} rows in {where} have no '{column}'.")
-    if not names:
+    if not names or not pa.types.is_integer(values.type):
         return coded(values.cast(pa.large_string()))
-    if pa.types.is_integer(values.type):
-        codes = values.to_numpy().astype(np.int64)
-        if codes.min() < 0 or codes.max() >= len(names):
-            raise DataError(
-                f"'{column}' in {where} must be 0 to {len(names) - 1}; found {codes.min()}–{codes.max()}."
-            )
-        return names, codes
-    found = pc.index_in(values.cast(pa.large_string()), pa.array(names, pa.large_string()))
-    return (names, found.to_numpy().astype(np.int64)) if not found.null_count else coded(values)
+    codes = values.to_numpy().astype(np.int64)
+    low, high = int(codes.min()), int(codes.max())
+    if low < 0 or high >= len(names):
+        raise DataError(f"'{column}' in {where} must be 0 to {len(names) - 1}; found {low} to {high}.")
+    return names, codes
 
 
 def _feature_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
@@ -162,6 +144,11 @@ def _feature_names(schema: pa.Schema, column: str) -> tuple[str, ...]:
         return tuple(str(name) for name in features[column]["names"])
     except (KeyError, TypeError, ValueError):
         return ()
+
+
+def _label_column(schema: pa.Schema, asked: str) -> str:
+    wanted = (asked,) if asked else LABEL_COLUMNS
+    return next((name for name in wanted if name in schema.names), "")
 
 
 def _picture_column(schema: pa.Schema, asked: str) -> str:
@@ -196,14 +183,14 @@ def _batches(path: Path) -> list[pa.RecordBatch]:
     return list(pa.ipc.open_stream(pa.memory_map(str(path))))
 
 
-def _column(files: Sequence[Path], column: str) -> list[pa.Array]:
+def _column(files: Sequence[Path], column: str) -> pa.ChunkedArray:
     chunks: list[pa.Array] = []
     for path in files:
         if path.suffix == ".parquet":
             chunks += pa.parquet.read_table(path, columns=[column])[column].chunks
         else:
             chunks += [batch.column(column) for batch in _batches(path)]
-    return chunks
+    return pa.chunked_array(chunks)
 
 
 def _read_block(block: _Block, column: str) -> pa.Array:

@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from snaptune.data.cache_folder import cache_folder
-from snaptune.data.columns import PART_NAMES, coded, coded_as
+from snaptune.data.columns import PART_NAMES, coded, coded_as, part_of_words
 from snaptune.data.dataset import PARTS, Codes, Files, ImageDataset, strings
-from snaptune.data.embedded import ARROW_SUFFIXES, from_embedded, has_pictures
+from snaptune.data.embedded import ARROW_SUFFIXES, LABEL_COLUMNS, from_embedded, has_pictures
 from snaptune.data.folders import from_folder, list_pictures
 from snaptune.data.tables import Columns
 from snaptune.errors import DataError
@@ -39,7 +39,7 @@ def from_hub(
     hub is not asked again. Archives are unpacked there; `keep_download=False` then deletes the archive.
     `workers` download at once, as many as there are cores by default. `HF_ENDPOINT` names another hub.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.-]+", name):
+    if not re.fullmatch(r"(\w[\w.-]*/)?\w[\w.-]*", name, re.ASCII) or ".." in name:
         raise DataError(f"'{name}' is not a hub name. Expected hub:OWNER/NAME.")
     home = (Path(cache) if cache is not None else cache_folder() / "hub") / name.replace("/", "--")
     if not (home / _DONE).is_file():
@@ -94,7 +94,10 @@ def _removed(path: Path) -> bool:
 
 
 def _download(name: str, folder: Path, workers: int) -> Path:
-    """The data set's files as the hub has them; a download that was cut goes on where it stopped."""
+    """The data set's files as the hub has them.
+
+    The client goes on by itself where a connection was cut; a later run keeps the files that are complete.
+    """
     from huggingface_hub import errors as hub
     from huggingface_hub import snapshot_download
 
@@ -123,7 +126,7 @@ def _download(name: str, folder: Path, workers: int) -> Path:
 def _unreachable(name: str, folder: Path, error: Exception) -> str:
     cause = error.__cause__ or error
     reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
-    begun = " What has come so far is kept; run again to go on." if any(folder.rglob("*.incomplete")) else ""
+    begun = " Files that came complete are kept; run again to go on." if any(folder.rglob("blobs/*")) else ""
     return (
         f"'{name}' could not be downloaded: {reason}.{begun} "
         "Without a network, name a local copy: a folder of class folders or of Parquet files."
@@ -138,11 +141,7 @@ def _unpack(snapshot: Path, target: Path) -> None:
     partial = target.with_name("data.partial")
     shutil.rmtree(partial, ignore_errors=True)
     for archive in archives:
-        try:
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(partial / archive.stem)
-        except (zipfile.BadZipFile, OSError) as error:
-            raise DataError(f"'{archive.name}' cannot be unpacked into '{partial}': {error}.") from error
+        _extract(archive, partial / archive.stem)
     card = snapshot / _CARD
     if card.is_file():
         shutil.copyfile(card, partial / _CARD)
@@ -153,7 +152,7 @@ def _unpack(snapshot: Path, target: Path) -> None:
 def _extract(archive: Path, target: Path) -> None:
     try:
         with zipfile.ZipFile(archive) as file:
-            file.extractall(target)  # noqa: S202  zipfile drops '..' and roots by itself
+            file.extractall(target)
     except (zipfile.BadZipFile, OSError) as error:
         raise DataError(f"'{archive.name}' cannot be unpacked into '{target}': {error}.") from error
 
@@ -190,10 +189,7 @@ def _from_archives(root: Path, name: str) -> ImageDataset:
 
 def _parts(paths: Sequence[PurePosixPath]) -> Codes | None:
     """The part that an archive or a folder above the class is called after; train where none is."""
-    codes = [
-        next((PART_NAMES[word.lower()] for word in path.parts[:-2] if word.lower() in PART_NAMES), 0)
-        for path in paths
-    ]
+    codes = [part_of_words(path.parts[:-2]) for path in paths]
     return np.asarray(codes, np.uint8) if len(set(codes)) > 1 else None
 
 
@@ -215,13 +211,10 @@ def _card_names(card: Path) -> tuple[str, ...]:
     try:
         infos = DatasetCard.load(card, ignore_metadata_errors=True).data.to_dict().get("dataset_info", [])
         first = infos[0] if isinstance(infos, list) else infos
-        kinds = [
-            feature["dtype"]["class_label"]["names"]
-            for feature in first["features"]
-            if "label" in feature["name"]
-        ]
-        return tuple(str(kinds[0][key]) for key in sorted(kinds[0], key=int)) if kinds else ()
-    except (KeyError, TypeError, ValueError, IndexError):
+        label = next(feature for feature in first["features"] if feature["name"] in LABEL_COLUMNS)
+        names = label["dtype"]["class_label"]["names"]
+        return tuple(str(names[key]) for key in sorted(names, key=int))
+    except (KeyError, TypeError, ValueError, IndexError, StopIteration):
         return ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -35,6 +36,12 @@ def open_dataset(
     (a .tar file, a pattern or a folder of them), a local copy of a hub data set, or a folder of class
     folders.
     """
+    dataset = _opened(spec, columns, root)
+    is_place = not str(spec).startswith(("sample:", "hub:"))
+    return replace(dataset, location=str(Path(spec).resolve()) if is_place else str(spec))
+
+
+def _opened(spec: str | Path, columns: Columns | None, root: str | Path | None) -> ImageDataset:
     text = str(spec)
     if text.startswith("sample:"):
         return from_sample(text.removeprefix("sample:"))
@@ -55,4 +62,5 @@ def from_sample(name: str) -> ImageDataset:
         hint = f" Closest: {near}." if near else ""
         raise DataError(f"Unknown sample '{name}'. Built in: {', '.join(SAMPLES)}.{hint}")
     root = Path(str(resources.files("snaptune.data"))) / SAMPLES[name]
-    return from_table(root / "metadata.csv", name=name)
+    credits = (root / "README.md", *sorted((root / "licences").iterdir()))
+    return replace(from_table(root / "metadata.csv", name=name), credits=credits)

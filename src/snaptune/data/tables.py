@@ -71,7 +71,7 @@ def _dataset(rows: pa.Table, folder: Path, where: str, name: str) -> ImageDatase
     parts = part_codes(rows["part"], where) if "part" in has else None
     files = Files(folder, names_of(rows["file"]))
     _check_some_exist(files, where)
-    return ImageDataset(name, files, labels, class_names, groups, strings(group_names), parts)
+    return ImageDataset(name, files, labels, class_names, groups, strings(group_names), parts=parts)
 
 
 def _read(path: Path) -> pa.Table:
