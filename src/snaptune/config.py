@@ -33,7 +33,7 @@ class TrainConfig:
     """How a model is fine-tuned. Every value is checked when the object is made."""
 
     model: str = _setting("tf_efficientnet_lite0", "timm model name")
-    weights: str = _setting("pretrained", "'pretrained', 'none', or a .safetensors file")
+    weights: str = _setting("pretrained", "'pretrained', 'none', or a .safetensors or .pth file")
     image_size: int = _setting(128, "side of the square the model sees, in pixels", between=(8, 2048))
     epochs: int = _setting(9, "passes over the training part", between=(1, 10_000))
     batch_size: int = _setting(16, "pictures in a training step", between=(1, 65_536))
@@ -62,7 +62,7 @@ class TrainConfig:
     )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
-    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
+    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(
         "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
     )

@@ -5,15 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 import pytest
-from PIL import Image
 
 from snaptune.errors import ExportError
 from snaptune.export.metadata import Metadata
-from snaptune.export.onnx import export_onnx, recipe_graph
+from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
-from snaptune.images.preprocess import Preprocess
 from snaptune.prediction import Classifier
 
 from .conftest import CLASSES, SIZES, noise
@@ -64,34 +61,10 @@ def test_export_leaves_the_classifier_as_it_was(classifier: Classifier, tmp_path
     assert not classifier.model.training
 
 
-def test_resize_can_be_pinned_by_name(exported: Path) -> None:
-    (resize,) = (node for node in onnx.load(exported).graph.node if node.op_type == "Resize")
-    attributes = {item.name: onnx.helper.get_attribute_value(item) for item in resize.attribute}
-    assert resize.name == "pre_resize"
-    assert (attributes["antialias"], attributes["exclude_outside"]) == (1, 1)
-
-
-@pytest.mark.parametrize("size", [32, 97, 128])
-@pytest.mark.parametrize("width", [1, 2, 31, 64, 129, 400])
-@pytest.mark.parametrize("height", [1, 3, 33, 97, 401])
-def test_recipe_graph_gives_the_pixels_of_pillow(size: int, width: int, height: int) -> None:
-    recipe = Preprocess(size, (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255))
-    session = onnxruntime.InferenceSession(recipe_graph(recipe).SerializeToString())
-    ramp = np.add.outer(np.arange(height) * 3, np.arange(width) * 5)[..., np.newaxis] + [0, 80, 160]
-    pixels = (ramp % 256).astype(np.uint8)
-    given = session.run(None, {"image": pixels})[0][0].transpose(1, 2, 0)
-    expected = recipe.pixels(Image.fromarray(pixels)).astype(np.float32)
-    assert np.abs(given - expected).max() < 2.01  # one step of 255 in each of the two passes, at ties
-    assert np.abs(given - expected).mean() < 0.2
-
-
-def test_recipe_graph_normalises_each_channel_with_its_own_statistics() -> None:
-    recipe = Preprocess(8, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6))
-    session = onnxruntime.InferenceSession(recipe_graph(recipe).SerializeToString())
-    pixels = np.full((8, 8, 3), (10, 20, 30), np.uint8)
-    given = session.run(None, {"image": pixels})[0][0, :, 0, 0]
-    expected = (np.array([10, 20, 30]) / 255 - recipe.mean) / recipe.std
-    np.testing.assert_allclose(given, expected, rtol=1e-5)
+def test_a_runtime_can_be_told_where_the_recipe_runs(exported: Path) -> None:
+    names = [node.name for node in onnx.load(exported).graph.node]
+    assert sum(name.startswith("pre_") for name in names) > 50
+    assert len(set(names)) == len(names)
 
 
 def test_metadata_of_another_tool_is_refused() -> None:

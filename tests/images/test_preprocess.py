@@ -28,6 +28,13 @@ def test_the_longest_side_fits_and_halves_are_rounded_up(
     assert RECIPE.fitted_size(*size) == fitted
 
 
+def test_columns_are_resized_after_rows_whatever_the_shape() -> None:
+    tall = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 30, 3), dtype=np.uint8))
+    rows = tall.resize((30, 288), Image.Resampling.BILINEAR)
+    both = rows.resize((10, 288), Image.Resampling.BILINEAR)
+    assert RECIPE.resized(tall).tobytes() == both.tobytes()
+
+
 def test_the_shorter_side_is_padded_at_both_ends_with_edge_pixels() -> None:
     pixels = np.zeros((256, 512, 3), dtype=np.uint8)
     pixels[:128], pixels[128:] = 10, 200

@@ -12,12 +12,9 @@ from torch import Tensor, nn
 
 from snaptune.errors import ExportError
 from snaptune.export.metadata import Metadata
-from snaptune.images.preprocess import Preprocess
+from snaptune.export.recipe import IR_VERSION, OPSET, recipe_graph
 from snaptune.prediction import Classifier
 from snaptune.run_folder import write_bytes
-
-OPSET, IR_VERSION = 18, 10
-"""Opset 18 is the first with an antialiased Resize; later ones bring nothing here."""
 
 
 def export_onnx(classifier: Classifier, path: Path, *, model_name: str) -> Path:
@@ -64,76 +61,6 @@ def with_recipe(network: onnx.ModelProto, metadata: Metadata) -> onnx.ModelProto
     onnx.helper.set_model_props(whole, metadata.to_properties())
     onnx.checker.check_model(whole, full_check=True)
     return whole
-
-
-def recipe_graph(preprocess: Preprocess) -> onnx.ModelProto:
-    """`Preprocess` as a graph: `image` uint8 [height, width, 3] to `pre_pixels` float32 [1, 3, size, size].
-
-    Every node is named after its result, so that a runtime can be told where to run `pre_resize`.
-    The picture stays uint8 through Resize, which is what rounds exactly as Pillow does.
-    """
-    model: onnx.ModelProto = onnx.parser.parse_model(_recipe_text(preprocess))
-    for node in model.graph.node:
-        node.name = node.output[0]
-    return model
-
-
-def _recipe_text(preprocess: Preprocess) -> str:
-    size = preprocess.size
-    mean, std = (_floats(values) for values in (preprocess.mean, preprocess.std))
-    return f"""
-<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
-recipe (uint8[height, width, 3] image) => (float[1, 3, {size}, {size}] pre_pixels) {{
-    pre_0 = Constant <value = int64[1] {{0}}> ()
-    pre_1 = Constant <value = int64[1] {{1}}> ()
-    pre_2 = Constant <value = int64[1] {{2}}> ()
-    pre_size = Constant <value = int64[1] {{{size}}}> ()
-    pre_twice_size = Add (pre_size, pre_size)
-    pre_shape = Shape (image)
-    pre_height = Slice (pre_shape, pre_0, pre_1)
-    pre_width = Slice (pre_shape, pre_1, pre_2)
-    pre_longest = Max (pre_height, pre_width)
-    pre_twice_longest = Add (pre_longest, pre_longest)
-    {_fitted_side("height")}
-    {_fitted_side("width")}
-    pre_planes = Constant <value = int64[2] {{1, 3}}> ()
-    pre_sizes = Concat <axis = 0> (pre_planes, pre_fitted_height, pre_fitted_width)
-    pre_batch = Unsqueeze (image, pre_0)
-    pre_channels_first = Transpose <perm = [0, 3, 1, 2]> (pre_batch)
-    pre_resize = Resize <mode = "linear", antialias = 1, exclude_outside = 1,
-        coordinate_transformation_mode = "half_pixel"> (pre_channels_first, , , pre_sizes)
-    pre_float = Cast <to = 1> (pre_resize)
-    {_margins("height")}
-    {_margins("width")}
-    pre_none = Constant <value = int64[2] {{0, 0}}> ()
-    pre_margins = Concat <axis = 0> (pre_none, pre_before_height, pre_before_width,
-        pre_none, pre_after_height, pre_after_width)
-    pre_padded = Pad <mode = "edge"> (pre_float, pre_margins)
-    pre_mean = Constant <value = float[1, 3, 1, 1] {{{mean}}}> ()
-    pre_std = Constant <value = float[1, 3, 1, 1] {{{std}}}> ()
-    pre_centred = Sub (pre_padded, pre_mean)
-    pre_pixels = Div (pre_centred, pre_std)
-}}"""
-
-
-def _fitted_side(side: str) -> str:
-    """max(1, (2 * side * size + longest) // (2 * longest)): `Preprocess.fitted_size`."""
-    return f"""pre_scaled_{side} = Mul (pre_{side}, pre_twice_size)
-    pre_half_up_{side} = Add (pre_scaled_{side}, pre_longest)
-    pre_rounded_{side} = Div (pre_half_up_{side}, pre_twice_longest)
-    pre_fitted_{side} = Max (pre_rounded_{side}, pre_1)"""
-
-
-def _margins(side: str) -> str:
-    """The smaller half of the margin before the picture, the rest after it: `Preprocess.padded`."""
-    return f"""pre_margin_{side} = Sub (pre_size, pre_fitted_{side})
-    pre_before_{side} = Div (pre_margin_{side}, pre_2)
-    pre_after_{side} = Sub (pre_margin_{side}, pre_before_{side})"""
-
-
-def _floats(values: tuple[float, float, float]) -> str:
-    """Statistics for channel values of 0–1, written for values of 0–255."""
-    return ", ".join(f"{value * 255:.9g}" for value in values)
 
 
 class _Answering(nn.Module):

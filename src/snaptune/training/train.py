@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
@@ -65,7 +65,10 @@ def train(
     config = replace(config, threads=config.threads or torch.get_num_threads())
     split = split or split_automatically(dataset, config.validation, config.seed)
     preprocess = preprocess_for(config.model, config.image_size)
-    job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess, model)
     job.write_inputs()
     say(job.decisions())
     return job.run_to_the_end(Progress(), progress, on_event)
@@ -83,7 +86,11 @@ def resume_training(
             f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
             "changed. Start a new run."
         )
-    job = _Job.assembled(run, dataset, read_split(run.split_file, dataset), run.config(), run.preprocess())
+    config = run.config()
+    torch.set_num_threads(config.threads)
+    model = build_model(config.model, len(dataset.class_names), "none", say)
+    split = read_split(run.split_file, dataset)
+    job = _Job.assembled(run, dataset, split, config, run.preprocess(), model)
     state, refused = resume(run.checkpoint_folder, job.learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
@@ -111,12 +118,16 @@ class _Job:
 
     @classmethod
     def assembled(
-        cls, run: Run, dataset: ImageDataset, split: Split, config: TrainConfig, preprocess: Preprocess
+        cls,
+        run: Run,
+        dataset: ImageDataset,
+        split: Split,
+        config: TrainConfig,
+        preprocess: Preprocess,
+        model: nn.Module,
     ) -> _Job:
-        torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
         numerics = Numerics(best_device(), config.precision, config.memory_format == "channels_last")
-        model = numerics.placed(build_model(config.model, len(dataset.class_names), config.weights))
+        model = numerics.placed(model)
         groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
