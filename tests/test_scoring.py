@@ -200,3 +200,32 @@ def test_runs_are_compared_on_what_neither_was_trained_on(
         f"'colours' has no picture that both {run.path} and {other.path} held out. "
         "Train both with the same split, or give pictures that are new to both."
     )
+
+
+def test_robustness_compares_the_same_pictures(run: Run, dataset: ImageDataset) -> None:
+    plain = evaluate(run, dataset)
+    assert plain.hardships == ()
+    assert "Under worse conditions" not in run.report_file.read_text(encoding="utf-8")
+    report = evaluate(run, dataset, robustness=True)
+    assert report.accuracy == plain.accuracy
+    assert {item.name for item in report.hardships} == {"Blur", "Noise", "JPEG", "Darkness", "Rotation"}
+    for item in report.hardships:
+        assert item.accuracy.n == item.change.n == 12
+        assert item.change.value == pytest.approx(item.accuracy.value - plain.accuracy.value)
+    assert "Under worse conditions" in run.report_file.read_text(encoding="utf-8")
+
+
+def test_mistakes_are_shown_with_what_spoke_for_them(run: Run, dataset: ImageDataset) -> None:
+    report = evaluate(run, dataset)
+    wrong = round(12 * (1 - report.accuracy.value))
+    page = run.report_file.read_text(encoding="utf-8")
+    assert wrong > 0
+    assert page.count("data:image/jpeg;base64,") == 2 * wrong
+
+
+def test_a_model_card_is_for_held_out_parts(run: Run, dataset: ImageDataset) -> None:
+    run.card_file.unlink(missing_ok=True)
+    evaluate(run, dataset, "train")
+    assert not run.card_file.exists()
+    evaluate(run, dataset)
+    assert "whole groups held out: cem, dee" in run.card_file.read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ from snaptune.evaluation.calibration import (
     calibration_error,
     softmax,
 )
+from snaptune.evaluation.comparison import paired_difference
 from snaptune.evaluation.intervals import (
     Bools,
     Estimate,
@@ -123,11 +124,21 @@ class Trust:
 
 
 @dataclass(frozen=True)
+class Hardship:
+    """Accuracy on the same pictures made worse, and how far that is from the accuracy on them as they are."""
+
+    name: str
+    strength: str
+    accuracy: Estimate
+    change: Estimate
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """All figures of one evaluation. `about` are sentences on where the pictures come from.
 
     `top5` is missing with five classes or fewer; `log_loss` is with the temperature, in nats.
-    `confusion[true][predicted]` counts pictures.
+    `confusion[true][predicted]` counts pictures; `hardships` are empty unless asked for.
     """
 
     run: str
@@ -143,6 +154,7 @@ class EvaluationReport:
     classes: tuple[ClassScore, ...]
     confused: tuple[Confused, ...]
     confusion: tuple[tuple[int, ...], ...]
+    hardships: tuple[Hardship, ...] = ()
 
     def summary(self) -> str:
         """The headline figures and where the pictures come from, for a terminal."""
@@ -227,6 +239,13 @@ def _mean_recall(totals: Floats) -> Floats:
     right, support = np.split(totals, 2, axis=1)
     recall = np.divide(right, support, out=np.full(right.shape, np.nan), where=support > 0)
     return np.asarray(np.nanmean(recall, axis=1))
+
+
+def hardship(predictions: Predictions, worse: Floats, name: str, strength: str) -> Hardship:
+    """How the same pictures fare with the logits [n, classes] that they got when made worse."""
+    right = worse.argmax(axis=1) == predictions.labels
+    change = paired_difference(predictions.right, right, predictions.groups)
+    return Hardship(name, strength, share(right, predictions.groups), change)
 
 
 def _by_group(predictions: Predictions) -> tuple[Share, ...]:
