@@ -63,7 +63,7 @@ def test_the_recipe_survives_a_file() -> None:
     "text", ["", "[]", "{}", '{"size": 128, "mean": [1, 2], "std": [1, 1, 1]}', '{"size": 1e9}']
 )
 def test_a_damaged_recipe_is_named(text: str) -> None:
-    with pytest.raises(RunError, match="'run/preprocess.json' is not a preprocessing recipe"):
+    with pytest.raises(RunError, match=r"'run/preprocess\.json' is not a preprocessing recipe"):
         Preprocess.from_json(text, "run/preprocess.json")
 
 

@@ -8,15 +8,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.readers import from_folder
 from snaptune.errors import RunError
 from snaptune.run_folder import Run
 from snaptune.training.checkpoint import Saver, checkpoints
@@ -87,7 +84,7 @@ def test_stopped_and_resumed_is_as_never_stopped(
 def test_killed_at_twenty_random_moments(picture_folder: Path, unbroken: str, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(CONFIG.to_toml(), encoding="utf-8")
-    draw = random.Random(1)
+    draw = random.Random(1)  # noqa: S311  no secret
     kills = 0
     attempt = 0
     while kills < 20:
@@ -102,7 +99,7 @@ def test_killed_at_twenty_random_moments(picture_folder: Path, unbroken: str, tm
 
 
 def _run_and_kill(folder: Path, config: Path, out: Path, after: float) -> bool:
-    """Start or resume a training process and `kill -9` it a while after it is ready; False where it finished."""
+    """Start or resume a process and `kill -9` it a while after training starts; False where it finished."""
     command = [sys.executable, "-c", SCRIPT, str(folder), str(config), str(out)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
