@@ -120,6 +120,10 @@ class Run:
         return self.path / "export" / "certificate.json"
 
     @property
+    def credits_folder(self) -> Path:
+        return self.path / "credits"
+
+    @property
     def demo_folder(self) -> Path:
         return self.path / "demo"
 

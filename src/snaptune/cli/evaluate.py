@@ -9,6 +9,7 @@ from snaptune.cli.options import Commands
 
 if TYPE_CHECKING:
     from snaptune.data.dataset import ImageDataset
+    from snaptune.evaluation.results import EvaluationReport
     from snaptune.run_folder import Run
 
 
@@ -30,10 +31,11 @@ def run(args: argparse.Namespace) -> None:
     print(f"\nreport  {opened.report_file}")
 
 
-def evaluate_and_show(run: Run, dataset: ImageDataset) -> None:
+def evaluate_and_show(run: Run, dataset: ImageDataset) -> EvaluationReport:
     """Evaluate on the validation part, write the report, print the headline figures."""
     from snaptune.cli.progress import bar
     from snaptune.scoring import evaluate
 
     report = evaluate(run, dataset, progress=bar)
     print(report.summary())
+    return report

@@ -211,6 +211,7 @@ class _Job:
         run.write_classes(dataset.name, dataset.class_names)
         write_json(run.dataset_file, _description(dataset, self.split))
         write_json(run.environment_file, _environment())
+        dataset.copy_credits(run.credits_folder)
 
     def _write_outcome(self, kept: Kept) -> None:
         metadata = {
