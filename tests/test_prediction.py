@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from snaptune.data.dataset import ImageDataset
+from snaptune.errors import ImageError
+from snaptune.prediction import Classifier, Picture
+from snaptune.run_folder import Run
+
+
+@pytest.fixture(scope="module")
+def classifier(tiny_run: Run) -> Classifier:
+    return Classifier.load(tiny_run)
+
+
+def test_every_way_to_give_a_picture_has_one_answer(
+    classifier: Classifier, picture_folder: Path, small_dataset: ImageDataset
+) -> None:
+    path = picture_folder / str(small_dataset.ids[0])
+    with Image.open(path) as image:
+        opened = image.convert("RGB")
+    ways: list[Picture] = [path, str(path), path.read_bytes(), opened, np.asarray(opened)]
+    answers = classifier.predict(ways, top=3)
+    assert len({answer.top for answer in answers}) == 1
+    alone = classifier.predict(path, top=3)
+    assert alone.label == answers[0].label == alone.top[0][0]
+    assert alone.confidence == pytest.approx(answers[0].confidence, abs=1e-5)
+
+
+def test_probabilities_sum_to_one_and_are_ranked(classifier: Classifier, small_dataset: ImageDataset) -> None:
+    answer = classifier.predict(small_dataset.source.read(0), top=3)
+    shares = [share for _, share in answer.top]
+    assert sum(shares) == pytest.approx(1.0, abs=1e-5)
+    assert shares == sorted(shares, reverse=True)
+    assert {label for label, _ in answer.top} == set(classifier.class_names)
+
+
+def test_no_pictures_no_answers(classifier: Classifier) -> None:
+    assert classifier.predict([]) == []
+
+
+def test_a_missing_file_and_a_wrong_array_are_named(classifier: Classifier, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"nothing\.jpg' cannot be read: No such file"):
+        classifier.predict(tmp_path / "nothing.jpg")
+    with pytest.raises(ImageError, match=r"must be uint8 \[height, width, 3\], not float64 \[4, 4\]"):
+        classifier.predict(np.zeros((4, 4)))  # type: ignore[arg-type]
