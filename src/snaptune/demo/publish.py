@@ -23,10 +23,14 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
         raise DemoError(f"'{run.path}' has no exported model yet. Make one: snaptune export {run.path}")
     held_out = read_split(run.split_file, dataset).indices("validation")
     samples = demo_samples(Classifier.load(run), dataset, held_out)
-    threshold = run.calibration().threshold
-    site = build_demo(run.onnx_file, samples, out, card=demo_card(run), unknown_threshold=threshold)
-    dataset.copy_credits(site / "credits")
-    return site
+    return build_demo(
+        run.onnx_file,
+        samples,
+        out,
+        card=demo_card(run),
+        credits=dataset.credits,
+        unknown_threshold=run.calibration().threshold,
+    )
 
 
 def demo_samples(classifier: Classifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:

@@ -31,6 +31,8 @@ export interface Manifest {
   samples: Sample[];
   tolerance: number;
   unknown_threshold: number | null;
+  /** Files that say whose pictures the samples are. */
+  credits: string[];
   /** The small files that make up the page, for keeping it offline. */
   page: string[];
 }
