@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
 from snaptune.errors import ExportError
+from snaptune.export.metadata import Metadata
 from snaptune.images.preprocess import Pixels
 
 INPUT, OUTPUT = "image", "probs"
@@ -23,6 +24,11 @@ def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base
         raise ExportError(f"'{path}' cannot be opened by ONNX Runtime: {error}") from error
+
+
+def file_metadata(session: onnxruntime.InferenceSession, path: Path) -> Metadata:
+    """What the file says about itself; raises `ExportError` where snaptune did not write it."""
+    return Metadata.from_properties(session.get_modelmeta().custom_metadata_map, str(path))
 
 
 def answer(session: onnxruntime.InferenceSession, pixels: Pixels) -> npt.NDArray[np.float32]:
