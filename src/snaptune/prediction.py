@@ -18,6 +18,7 @@ from snaptune.evaluation.calibration import Calibration
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.models.build import build_model, normalise
+from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
 
 Probabilities = npt.NDArray[np.float32]
@@ -106,6 +107,10 @@ class Classifier:
     def probabilities(self, pixels: Pixels, batch_size: int = 64) -> Probabilities:
         """Prepared uint8 [n, size, size, 3] to calibrated probabilities [n, classes]."""
         return softmax(self.logits(pixels, batch_size) / np.float32(self.calibration.temperature))
+
+    def heat_maps(self, pixels: Pixels, classes: npt.NDArray[np.int64]) -> HeatMaps | None:
+        """What on each prepared picture [n, size, size, 3] speaks for its class; see `heat_maps`."""
+        return heat_maps(self.model, self._input(pixels), torch.from_numpy(classes))
 
     def _input(self, pixels: Pixels) -> torch.Tensor:
         return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)

@@ -112,6 +112,10 @@ class Run:
         return self.path / "report.json"
 
     @property
+    def card_file(self) -> Path:
+        return self.path / "README.md"
+
+    @property
     def onnx_file(self) -> Path:
         return self.path / "export" / "model.onnx"
 
