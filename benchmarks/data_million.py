@@ -1,6 +1,6 @@
 """A table of 1,000,000 rows: read, split and fingerprinted. Prints seconds and peak memory.
 
-    python benchmarks/data_million.py [rows]
+python benchmarks/data_million.py [rows]
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ def write_table(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.write("file,label,group\n")
         for row in range(rows):
-            file.write(f"photos/user{row // 16:07d}_{row:07d}.jpg,class{row * 7919 % 1000:03d},user{row // 16:07d}\n")
+            file.write(
+                f"photos/user{row // 16:07d}_{row:07d}.jpg,class{row * 7919 % 1000:03d},user{row // 16:07d}\n"
+            )
 
 
 def timed(title: str, start: float) -> float:
