@@ -76,7 +76,8 @@ def install(root: Path, folder: Path) -> None:
     if done.returncode != 0:
         raise RuntimeError(
             f"npm could not fetch {PACKAGE} {locked(root)['version']} for the browser demo. Building "
-            f"snaptune from source needs the npm registry once; a released wheel does not.\n{done.stderr.strip()}"
+            "snaptune from source needs the npm registry once; a released wheel does not.\n"
+            f"{done.stderr.strip()}"
         )
 
 

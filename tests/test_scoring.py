@@ -11,7 +11,8 @@ from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import from_folder
 from snaptune.data.splits import Split, read_split
-from snaptune.errors import DataError
+from snaptune.errors import ConfigError, DataError, RunError
+from snaptune.evaluation.calibration import Calibration, softmax
 from snaptune.prediction import Classifier, Picture
 from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
@@ -113,3 +114,64 @@ def test_every_unreadable_picture_is_counted(run: Run, tmp_path: Path) -> None:
         DataError, match=r"^2 of 6 images cannot be read. First: 'amber/0.png' cannot be decoded"
     ):
         evaluate(run, other, "all")
+
+
+def test_validation_calibrates_the_run_and_prediction_follows(run: Run, dataset: ImageDataset) -> None:
+    report = evaluate(run, dataset, max_wrong=0.2)
+    found = run.calibration()
+    assert found == report.trust.calibration
+    assert found.pictures == 12
+    classifier = Classifier.load(run)
+    pixels = classifier.preprocess.pixels(Image.new("RGB", (40, 30), "red"))[None]
+    expected = softmax(classifier.logits(pixels), found.temperature)
+    assert classifier.probabilities(pixels) == pytest.approx(expected, abs=1e-6)
+    with run.predictions_file.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    pictures: list[Picture] = [dataset.source.read(list(dataset.ids).index(row["id"])) for row in rows]
+    confidences = [answer.confidence for answer in classifier.predict(pictures)]
+    assert confidences == pytest.approx([float(row["confidence"]) for row in rows], abs=1e-5)
+
+
+def test_other_parts_use_the_calibration_and_leave_it(run: Run, dataset: ImageDataset) -> None:
+    run.write_calibration(Calibration(temperature=2.0, threshold=0.4, max_wrong=0.1, pictures=12))
+    report = evaluate(run, dataset, "train")
+    assert report.trust.calibration.temperature == run.calibration().temperature == 2.0
+    assert not report.trust.fitted_here
+    assert report.trust.unknown is not None
+    assert report.trust.unknown.confidence == 0.4
+
+
+def test_an_unsure_answer_is_unknown_only_where_asked(run: Run) -> None:
+    picture = Image.new("RGB", (40, 30), "white")
+    plain = Classifier.load(run).predict(picture)
+    run.write_calibration(Calibration(threshold=0.999))
+    unsure = Classifier.load(run, may_abstain=True).predict(picture)
+    assert unsure.label == "unknown"
+    assert unsure.top[0][0] == plain.label
+    assert Classifier.load(run).predict(picture).label == plain.label
+    run.write_calibration(Calibration(threshold=0.1))
+    assert Classifier.load(run, may_abstain=True).predict(picture).label == plain.label
+
+
+def test_without_a_threshold_nothing_can_be_unknown(run: Run) -> None:
+    run.write_calibration(Calibration(max_wrong=0.05))
+    with pytest.raises(RunError) as caught:
+        Classifier.load(run, may_abstain=True)
+    assert str(caught.value) == (
+        f"'{run.path}' has no threshold for 'unknown'. Find one with: snaptune evaluate {run.path}. "
+        "If that was done, allow more wrong answers than 5.0% or add pictures."
+    )
+
+
+@pytest.mark.parametrize("text", ['{"temperature": 0}', '{"temperature": "hot"}', '{"exec": 1}', "[]"])
+def test_a_damaged_calibration_is_named(run: Run, text: str) -> None:
+    run.calibration_file.write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match=r"calibration\.json"):
+        Classifier.load(run)
+    run.calibration_file.unlink()
+
+
+@pytest.mark.parametrize("max_wrong", [0.0, 1.0])
+def test_the_share_let_through_has_a_range(run: Run, dataset: ImageDataset, max_wrong: float) -> None:
+    with pytest.raises(ConfigError, match=r"must be between 0 and 1; usual values: 0.01 to 0.05"):
+        evaluate(run, dataset, max_wrong=max_wrong)

@@ -7,14 +7,21 @@ import io
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import PARTS, read_split
-from snaptune.errors import DataError, ImageError
+from snaptune.errors import ConfigError, DataError, ImageError
+from snaptune.evaluation.calibration import (
+    Calibration,
+    choose_threshold,
+    cross_fitted,
+    fit_temperature,
+    softmax,
+)
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import EvaluationReport, Predictions, summarise, to_json
 from snaptune.images.load import load_image
@@ -31,13 +38,22 @@ _THUMBNAIL = 160
 
 
 def evaluate(
-    run: Run, dataset: ImageDataset, part: str = "validation", progress: Progress = silent
+    run: Run,
+    dataset: ImageDataset,
+    part: str = "validation",
+    progress: Progress = silent,
+    *,
+    max_wrong: float = 0.02,
 ) -> EvaluationReport:
     """Score a part of a run's data set, or with 'all' every picture of any data set with the run's classes.
 
-    Writes `predictions.csv`, `report.json` and `report.html` into the run. Raises `DataError` where the
-    data set has classes that the run does not know, the part has no pictures, or pictures cannot be read.
+    Writes `predictions.csv`, `report.json` and `report.html` into the run; from the validation part also
+    `calibration.json`: the temperature, and the threshold under which an answer should be 'unknown' so
+    that at most `max_wrong` of all pictures get a wrong one. Raises `DataError` where the data set has
+    classes that the run does not know, the part has no pictures, or pictures cannot be read.
     """
+    if not 0 < max_wrong < 1:
+        raise ConfigError(f"max_wrong={max_wrong} must be between 0 and 1; usual values: 0.01 to 0.05.")
     classifier = Classifier.load(run)
     labels = _labels_in_run(run, classifier.class_names, dataset)
     parts = _parts(run, dataset, part)
@@ -50,13 +66,15 @@ def evaluate(
         ids=tuple(str(dataset.ids[index]) for index in samples),
         parts=tuple(str(parts[index]) for index in samples),
         labels=labels[samples],
-        probabilities=_probabilities(classifier, dataset, samples, progress),
+        logits=_logits(classifier, dataset, samples, progress),
         class_names=classifier.class_names,
         groups=None if dataset.groups is None else dataset.groups[samples],
         group_names=tuple(str(name) for name in dataset.group_names),
     )
+    predictions = _calibrated(run, predictions, part, max_wrong)
     report = summarise(
         predictions,
+        run.calibration(),
         run=run.path.name,
         dataset=dataset.name,
         part=part,
@@ -89,15 +107,29 @@ def prepared_chunks(dataset: ImageDataset, preprocess: Preprocess, samples: Ints
         raise DataError(f"{len(failures)} of {len(samples)} images cannot be read. First: {first}")
 
 
-def _probabilities(
-    classifier: Classifier, dataset: ImageDataset, samples: Ints, progress: Progress
-) -> np.ndarray:
+def _calibrated(run: Run, predictions: Predictions, part: str, max_wrong: float) -> Predictions:
+    """With the run's temperature; the validation part is where temperature and threshold are fitted."""
+    if part == "validation":
+        own = cross_fitted(predictions.logits, predictions.labels, predictions.groups)
+        fair = softmax(predictions.logits, own).max(axis=1)
+        calibration = Calibration(
+            temperature=fit_temperature(predictions.logits, predictions.labels),
+            threshold=choose_threshold(fair, predictions.right, max_wrong),
+            max_wrong=max_wrong,
+            pictures=len(predictions.labels),
+        )
+        run.write_calibration(calibration)
+        return replace(predictions, temperature=calibration.temperature, own_temperatures=own)
+    return replace(predictions, temperature=run.calibration().temperature)
+
+
+def _logits(classifier: Classifier, dataset: ImageDataset, samples: Ints, progress: Progress) -> np.ndarray:
     chunks = prepared_chunks(dataset, classifier.preprocess, samples)
     answers: list[np.ndarray] = []
 
     def done() -> Iterator[int]:
         for chunk in chunks:
-            answers.append(classifier.probabilities(chunk))
+            answers.append(classifier.logits(chunk))
             yield from range(len(chunk))
 
     for _ in progress(done(), len(samples), "Evaluating"):
@@ -153,7 +185,7 @@ def _how_chosen(run: Run, dataset: ImageDataset, part: str, predictions: Predict
     if part == ALL:
         return f"Every picture of {dataset.name}."
     how = read_json(run.dataset_file).get("split", "unknown")
-    return f"The {part} part, chosen as: {how}."
+    return f"These pictures are the {part} part ({how})."
 
 
 def _what_was_chosen(run: Run, part: str, predictions: Predictions) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import threading
@@ -12,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
@@ -144,3 +146,30 @@ def page(browser: Browser) -> Iterator[Page]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         yield page
         assert errors == []
+
+
+@pytest.fixture(scope="session")
+def camera_picture(pictures: dict[str, bytes]) -> bytes:
+    """A camera frame, 640x480: a sample picture on a plain ground."""
+    frame = Image.new("RGB", (640, 480), "white")
+    frame.paste(Image.open(io.BytesIO(pictures["like"])).resize((480, 480)), (80, 0))
+    buffer = io.BytesIO()
+    frame.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+@pytest.fixture(scope="session")
+def camera_browser(
+    playwright: Playwright, camera_picture: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
+    film = tmp_path_factory.mktemp("camera") / "film.mjpeg"
+    film.write_bytes(camera_picture * 30)
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    with launch(playwright, *fake, f"--use-file-for-fake-video-capture={film}") as started:
+        yield started
+
+
+@pytest.fixture
+def camera_page(camera_browser: Browser) -> Iterator[Page]:
+    with camera_browser.new_context(permissions=["camera"]) as context:
+        yield context.new_page()

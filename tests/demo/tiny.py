@@ -1,4 +1,4 @@
-"""A tiny real classifier for the demo's tests: timm's test_resnet in PyTorch, and the same as an ONNX file."""
+"""A tiny real classifier for the demo's tests: timm's test_resnet in PyTorch and as an ONNX file."""
 
 from __future__ import annotations
 

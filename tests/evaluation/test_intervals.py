@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from snaptune.evaluation.intervals import bootstrap, ratio, share, student_t, wilson
+from snaptune.evaluation.intervals import bootstrap, percent, ratio, share, student_t, wilson
 
 
 def mean_columns(values: np.ndarray) -> np.ndarray:
@@ -55,8 +55,18 @@ def test_one_group_cannot_be_resampled() -> None:
     assert share(right, np.zeros(20, dtype=np.int64)) == wilson(15, 20)
 
 
+def test_groups_that_are_all_right_do_not_make_it_certain() -> None:
+    assert share(np.ones(40, dtype=bool), np.arange(40) % 4) == wilson(40, 40)
+
+
 @pytest.mark.parametrize(
     ("freedom", "point"), [(1, 12.7062), (2, 4.3027), (3, 3.1824), (5, 2.5706), (10, 2.2281), (100, 1.9840)]
 )
 def test_student_t_matches_the_tables(freedom: int, point: float) -> None:
     assert student_t(freedom) == pytest.approx(point, rel=2e-3)
+
+
+def test_percent_never_rounds_up_to_all_or_down_to_none() -> None:
+    assert [percent(value) for value in (1, 0.99999, 0.5, 0.0001, 0)] == [
+        "100.0 %", ">99.9 %", "50.0 %", "<0.1 %", "0.0 %",
+    ]  # fmt: skip

@@ -3,8 +3,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from snaptune.evaluation.calibration import Calibration
 from snaptune.evaluation.plots import nice_ticks
-from snaptune.evaluation.report import Background, Epoch, Mistake, percent, render
+from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import Predictions, summarise
 
 EVIL = "<script>alert(1)</script>\"'&"
@@ -17,12 +18,13 @@ def page(name: str = "cat", classes: int = 3, epochs: int = 2) -> str:
         ids=(name,) * 60,
         parts=("validation",) * 60,
         labels=labels,
-        probabilities=np.eye(classes)[answers],
+        logits=5 * np.eye(classes)[answers],
         class_names=(name, *(f"class {index}" for index in range(1, classes))),
         groups=np.arange(60) % 2,
         group_names=(name, "bob"),
     )
-    report = summarise(predictions, run=name, dataset=name, part="validation", about=(name,))
+    calibration = Calibration(1.2, 0.5, 0.02, 60)
+    report = summarise(predictions, calibration, run=name, dataset=name, part="validation", about=(name,))
     background = Background(
         epochs=[Epoch(1.0, 0.9 / (index + 1), 0.5, 0.6, True) for index in range(epochs)],
         mistakes=[Mistake(name, name, name, 0.9, name, b"\xff\xd8")],
@@ -84,12 +86,6 @@ def test_with_many_classes_the_most_mistaken_are_drawn() -> None:
 @pytest.mark.parametrize("epochs", [0, 1, 30])
 def test_curves_for_any_number_of_epochs(epochs: int) -> None:
     assert ("Learning curves" in page(epochs=epochs)) == (epochs > 0)
-
-
-def test_percent_never_rounds_up_to_all_or_down_to_none() -> None:
-    assert [percent(value) for value in (1, 0.99999, 0.5, 0.0001, 0)] == [
-        "100.0 %", ">99.9 %", "50.0 %", "<0.1 %", "0.0 %",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.93, 1.0), (0.1, 2.9), (1, 9), (1, 1), (0, 1e-6), (-3, 2000)])

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from snaptune.evaluation.calibration import Calibration
 from snaptune.evaluation.results import EvaluationReport, Predictions, summarise, to_json
 
 NAMES = ("cat", "dog", "emu")
@@ -13,7 +14,7 @@ def predictions(labels: list[int], answers: list[int], groups: list[int] | None 
         ids=tuple(f"{number}.jpg" for number in range(len(labels))),
         parts=("validation",) * len(labels),
         labels=np.array(labels),
-        probabilities=np.eye(3)[answers] * 0.7 + 0.1,
+        logits=np.log(np.eye(3)[answers] * 0.7 + 0.1),
         class_names=NAMES,
         groups=None if groups is None else np.array(groups),
         group_names=("ann", "bob"),
@@ -21,7 +22,8 @@ def predictions(labels: list[int], answers: list[int], groups: list[int] | None 
 
 
 def report(labels: list[int], answers: list[int], groups: list[int] | None = None) -> EvaluationReport:
-    return summarise(predictions(labels, answers, groups), run="r", dataset="d", part="validation", about=())
+    scored = predictions(labels, answers, groups)
+    return summarise(scored, Calibration(), run="r", dataset="d", part="validation", about=())
 
 
 def test_most_confused_pairs_come_by_count() -> None:

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from snaptune.errors import ModelError
 from snaptune.models.build import build_model, normalise, parameter_groups, preprocess_for
@@ -43,8 +40,9 @@ def test_the_packaged_weights_are_imagenet_weights() -> None:
     classifier = Classifier(
         model.eval(), preprocess_for("tf_efficientnet_lite0", 224), tuple(map(str, range(1000)))
     )
-    assert classifier.predict(data.coffee()).label == "967"  # espresso
-    assert classifier.predict(data.chelsea()).label in {"281", "282", "285"}  # tabby, tiger cat, Egyptian cat
+    coffee, cat = data.coffee(), data.chelsea()  # type: ignore[no-untyped-call]
+    assert classifier.predict(coffee).label == "967"  # espresso
+    assert classifier.predict(cat).label in {"281", "282", "285"}  # tabby, tiger cat, Egyptian cat
 
 
 def test_a_wrong_tensor_in_the_package_is_refused() -> None:
@@ -56,25 +54,15 @@ def test_a_wrong_tensor_in_the_package_is_refused() -> None:
         paired(state, target)
 
 
-def test_weights_from_a_file_are_taken_without_the_head(tmp_path: Path) -> None:
-    donor = build_model("test_resnet", 7, "none")
-    save_file(donor.state_dict(), tmp_path / "donor.safetensors")
-    model = build_model("test_resnet", 3, str(tmp_path / "donor.safetensors"))
-    own, given = model.state_dict(), donor.state_dict()
-    assert own["fc.weight"].shape[0] == 3
-    assert all(torch.equal(own[name], given[name]) for name in own if not name.startswith("fc."))
+def test_an_unknown_tag_is_an_unknown_model() -> None:
+    with pytest.raises(ModelError, match=r"Unknown model 'resnet18\.nothing'\. Closest: resnet18"):
+        build_model("resnet18.nothing", 2, "none")
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    save_file(build_model("test_vit", 2, "none").state_dict(), tmp_path / "vit.safetensors")
-    with pytest.raises(ModelError, match=r"vit\.safetensors' do not fit"):
-        build_model("test_resnet", 2, str(tmp_path / "vit.safetensors"))
-
-
-def test_pickled_weights_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "model.pt").write_bytes(b"x")
-    with pytest.raises(ModelError, match=r"must be 'pretrained', 'none' or a \.safetensors file"):
-        build_model("test_resnet", 2, str(tmp_path / "model.pt"))
+def test_the_tag_of_the_packaged_weights_may_be_named() -> None:
+    model = build_model("tf_efficientnet_lite0.in1k", 3, "pretrained")
+    own, given = model.state_dict(), packaged_weights(build_model("tf_efficientnet_lite0", 1000, "none"))
+    assert torch.equal(own["conv_stem.weight"], given["conv_stem.weight"])
 
 
 def test_deeper_layers_learn_slower_and_norms_do_not_decay() -> None:

@@ -95,18 +95,20 @@ def _check(model: Path, samples: Sequence[DemoSample], out: Path, card: DemoCard
         )
     if out.exists() and not _is_demo(out) and (not out.is_dir() or any(out.iterdir())):
         raise DemoError(f"'{out}' exists and is not a demo. Name an empty or a new folder.")
-    classes = len(card.class_names)
     for sample in samples:
-        if len(sample.probabilities) != classes:
-            count = len(sample.probabilities)
-            raise DemoError(
-                f"Sample '{sample.name}' has {count} probabilities; the model has {classes} classes."
-            )
-        if sample.label not in card.class_names:
-            known = ", ".join(card.class_names)
-            raise DemoError(
-                f"Sample '{sample.name}' is labelled '{sample.label}', which is no class of: {known}."
-            )
+        _check_sample(sample, card.class_names)
+
+
+def _check_sample(sample: DemoSample, class_names: Sequence[str]) -> None:
+    _suffix(sample)
+    count, classes = len(sample.probabilities), len(class_names)
+    if count != classes:
+        raise DemoError(f"Sample '{sample.name}' has {count} probabilities; the model has {classes} classes.")
+    if sample.label not in class_names:
+        known = ", ".join(class_names)
+        raise DemoError(
+            f"Sample '{sample.name}' is labelled '{sample.label}', which is no class of: {known}."
+        )
 
 
 def _is_demo(folder: Path) -> bool:

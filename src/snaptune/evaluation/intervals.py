@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -18,8 +18,8 @@ Statistic = Callable[[Floats], Floats]
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-_CELLS = 2**22
-"""Random draws held in memory at a time."""
+_CELLS, _MOST_UNITS = 2**22, 1000
+"""Random draws held in memory at a time, and units that are resampled."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Estimate:
     low: float
     high: float
     n: int
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """A share in percent, a dash where it does not exist; 100 % only for all, 0 % only for none."""
+    if value != value:
+        return "–"
+    text = f"{100 * value:.{digits}f}"
+    if value < 1 and float(text) == 100:
+        return ">" + f"{100 - 10**-digits:.{digits}f} %"
+    if value > 0 and float(text) == 0:
+        return "<" + f"{10**-digits:.{digits}f} %"
+    return text + " %"
 
 
 def wilson(hits: float, n: int) -> Estimate:
@@ -51,11 +63,16 @@ def _wilson_ends(share: float, n: float) -> tuple[float, float]:
 
 
 def share(hits: Bools, groups: Ints | None = None) -> Estimate:
-    """The share of true values: Wilson's interval, or with two groups or more a bootstrap of whole groups."""
-    if not _has_groups(groups):
-        return wilson(int(hits.sum()), len(hits))
+    """The share of true values: Wilson's interval, or with two groups or more a bootstrap of whole groups.
+
+    Groups never narrow it: where all of them are right the bootstrap has no width, and says too much.
+    """
+    single = wilson(int(hits.sum()), len(hits))
+    if not has_groups(groups):
+        return single
     columns = np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64)
-    return bootstrap(columns, ratio, groups)
+    grouped = bootstrap(columns, ratio, groups)
+    return replace(single, low=min(single.low, grouped.low), high=max(single.high, grouped.high))
 
 
 def ratio(totals: Floats) -> Floats:
@@ -70,7 +87,7 @@ def bootstrap(columns: Floats, statistic: Statistic, groups: Ints | None = None,
     or wrong together. The percentiles are widened for few units as in Hesterberg, "What Teachers Should
     Know About the Bootstrap" (2015), section 5.3.
     """
-    units = _summed(columns, groups) if groups is not None and _has_groups(groups) else columns
+    units = unit_sums(columns, groups)
     value = float(statistic(columns.sum(axis=0, keepdims=True))[0])
     if len(units) < 2:
         return Estimate(value, -math.inf, math.inf, len(columns))
@@ -92,15 +109,23 @@ def resampled(units: Floats, seed: int = 0) -> Iterator[Floats]:
         yield times.astype(np.float64) @ units
 
 
-def _has_groups(groups: Ints | None) -> bool:
+def has_groups(groups: Ints | None) -> bool:
+    """Whether there are two groups or more, so that they can be resampled."""
     return groups is not None and len(groups) > 0 and int(groups.min()) != int(groups.max())
 
 
-def _summed(columns: Floats, groups: Ints) -> Floats:
-    """One row a group: the sums of its pictures' rows."""
-    _, codes = np.unique(groups, return_inverse=True)
-    totals = np.zeros((int(codes.max()) + 1, columns.shape[1]))
-    np.add.at(totals, codes, columns)
+def unit_sums(columns: Floats, groups: Ints | None, seed: int = 0) -> Floats:
+    """What is resampled: one row a group, the sum of its pictures' rows; without groups, the rows.
+
+    More than 1000 are first joined into 1000 random lots, which spread as much and are drawn far sooner.
+    """
+    rows = np.arange(len(columns)) if groups is None or not has_groups(groups) else groups
+    _, units = np.unique(rows, return_inverse=True)
+    count = int(units.max()) + 1
+    if count > _MOST_UNITS:
+        units = np.random.default_rng(seed).permutation(count)[units] % _MOST_UNITS
+    totals = np.zeros((min(count, _MOST_UNITS), columns.shape[1]))
+    np.add.at(totals, units, columns)
     return totals
 
 

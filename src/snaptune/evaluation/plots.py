@@ -9,7 +9,7 @@ from html import escape
 
 import numpy as np
 
-from snaptune.evaluation.intervals import Estimate
+from snaptune.evaluation.intervals import Estimate, percent
 
 _WIDTH, _HEIGHT = 460, 270
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 84, 30, 40
@@ -51,7 +51,7 @@ def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
 
 
 def line_chart(
-    title: str, series: Sequence[Series], *, percent: bool = False, kept: int | None = None
+    title: str, series: Sequence[Series], *, as_percent: bool = False, kept: int | None = None
 ) -> str:
     """Values over epochs, each line named at its end; `kept` marks an epoch, counted from 1."""
     shown = [value for item in series for value in item.values if math.isfinite(value)]
@@ -59,7 +59,7 @@ def line_chart(
     count = max(len(item.values) for item in series)
     x = Scale(1, max(count, 2), _LEFT, _WIDTH - _RIGHT)
     y = Scale(ticks[0], ticks[-1], _HEIGHT - _BOTTOM, _TOP)
-    parts = [_horizontal_grid(ticks, y, percent), *_epochs(count, x)]
+    parts = [_horizontal_grid(ticks, y, as_percent), *_epochs(count, x)]
     if kept is not None and count > 1:
         parts.append(_vertical_mark(x(kept)))
     parts += [_line(item, x, y) for item in series]
@@ -73,16 +73,34 @@ def interval_chart(title: str, rows: Sequence[tuple[str, Estimate]]) -> str:
     width, height = 720, 40 + 28 * len(rows)
     lowest = min(estimate.low for _, estimate in rows)
     ticks = nice_ticks(min(lowest, 0.9), 1.0)
-    x = Scale(ticks[0], 1.0, room, width - 170)
+    x = Scale(ticks[0], 1.0, room, width - 220)
     bottom = height - 26
     parts = [
         f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="4" y2="{bottom}"/>'
-        + _text(x(tick), bottom + 18, f"{tick:.0%}", "middle soft")
+        + _text(x(tick), bottom + 18, percent(tick, 0), "middle soft")
         for tick in ticks
     ]
     for index, (name, estimate) in enumerate(rows):
         parts.append(_interval_row(18 + 28 * index, x, name, estimate, width))
     return _svg(width, height, title, "".join(parts))
+
+
+def reliability_diagram(title: str, points: Sequence[tuple[float, Estimate]]) -> str:
+    """Share right over mean confidence, a point a bin, with the diagonal on which both agree."""
+    ticks = [0, 0.2, 0.4, 0.6, 0.8, 1]
+    x = Scale(0, 1, _LEFT, _WIDTH - _RIGHT)
+    y = Scale(0, 1, _HEIGHT - _BOTTOM, _TOP)
+    diagonal = f'<line class="mark" x1="{x(0)}" y1="{y(0)}" x2="{x(1)}" y2="{y(1)}"/>'
+    below = [_text(x(tick), _HEIGHT - _BOTTOM + 18, percent(tick, 0), "middle soft") for tick in ticks]
+    marks = [
+        f'<line class="whisker" x1="{x(confidence)}" x2="{x(confidence)}" y1="{y(right.low)}" '
+        f'y2="{y(right.high)}"/><circle class="dot" cx="{x(confidence)}" cy="{y(right.value)}" r="4"/>'
+        for confidence, right in points
+    ]
+    names = _text(x(0.5), _HEIGHT - 4, "mean confidence", "middle soft") + _text(0, 14, title, "title")
+    share = _text(_WIDTH - _RIGHT, 14, "share right", "end soft")
+    grid = _horizontal_grid(ticks, y, as_percent=True)
+    return _svg(_WIDTH, _HEIGHT, title, "".join([grid, diagonal, *below, *marks, names, share]))
 
 
 def heat_map(title: str, counts: Sequence[Sequence[int]], names: Sequence[str]) -> str:
@@ -128,10 +146,10 @@ def _short(name: str, most: int = 24) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _horizontal_grid(ticks: Sequence[float], y: Scale, percent: bool) -> str:
+def _horizontal_grid(ticks: Sequence[float], y: Scale, as_percent: bool) -> str:
     return "".join(
         f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y(tick)}" y2="{y(tick)}"/>'
-        + _text(_LEFT - 8, y(tick) + 4, f"{tick:.0%}" if percent else f"{tick:g}", "end soft")
+        + _text(_LEFT - 8, y(tick) + 4, percent(tick, 0) if as_percent else f"{tick:g}", "end soft")
         for tick in ticks
     )
 
@@ -168,7 +186,8 @@ def _end_labels(series: Sequence[Series], x: Scale, y: Scale) -> list[str]:
 
 
 def _interval_row(y: float, x: Scale, name: str, estimate: Estimate, width: float) -> str:
-    figures = f"{estimate.value:.1%}  ({estimate.low:.0%} to {estimate.high:.0%}, n = {estimate.n})"
+    ends = f"{percent(estimate.low, 0)} to {percent(estimate.high, 0)}"
+    figures = f"{percent(estimate.value)} ({ends}, n = {estimate.n})"
     return (
         _text(x.start - 12, y + 4, _short(name), "end")
         + f'<line class="whisker" x1="{x(estimate.low)}" x2="{x(estimate.high)}" y1="{y}" y2="{y}"/>'

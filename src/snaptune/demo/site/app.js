@@ -11,6 +11,7 @@ import { startEngine, wantedThreads } from './engine.js';
 import { settle } from './offline.js';
 import { showAnswer } from './results.js';
 import { runSelfTest } from './selftest.js';
+import { allowTeaching, listenToTeacher } from './teach.js';
 
 const video = byId('video', HTMLVideoElement);
 const picture = byId('picture', HTMLImageElement);
@@ -22,6 +23,8 @@ let manifest;
 /** @type {Promise<Engine>} */
 let engine;
 let shown = 0;
+/** @type {Blob | null} the still picture on show; null while there is none or the camera runs */
+let still = null;
 /** @type {AbortController | null} */
 let watching = null;
 let mirrored = true;
@@ -44,6 +47,7 @@ function act(action) {
 /** @param {Blob} blob @param {string | null} [truth] the true label, where it is known */
 async function showPicture(blob, truth = null) {
   stopCamera();
+  still = blob;
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(blob);
   picture.hidden = false;
@@ -58,6 +62,7 @@ async function showPicture(blob, truth = null) {
 /** @param {Answer} answer @param {string | null} truth @param {boolean} live */
 function present(answer, truth, live) {
   showAnswer(answer, manifest.class_names, { threshold: manifest.unknown_threshold, truth, live });
+  allowTeaching(true);
 }
 
 /** @param {Sample} sample @param {HTMLButtonElement} button */
@@ -109,6 +114,7 @@ async function startCamera(deviceId) {
   pressOnly(null);
   await openCamera(video, deviceId);
   const running = (watching = new AbortController());
+  still = null;
   tracks(video)[0].addEventListener('ended', () => act(async () => loseCamera()));
   shown += 1;
   showCamera(true);
@@ -143,6 +149,7 @@ function showCamera(on) {
   byId('rate', HTMLElement).textContent = '';
   if (on) picture.hidden = byId('invite', HTMLElement).hidden = true;
   else byId('invite', HTMLElement).hidden = !picture.hidden;
+  if (!on && !still) allowTeaching(false);
   press('pause', false);
   mirror(mirrored);
 }
@@ -186,8 +193,7 @@ async function pause() {
 }
 
 async function freeze() {
-  const frame = await snapshot(video);
-  await showPicture(frame);
+  await showPicture(await snapshot(video));
 }
 
 // Start
@@ -197,6 +203,7 @@ async function start() {
   await settle();
   manifest = await (await fetchAsset('manifest.json')).json();
   showCard(manifest);
+  listenToTeacher(manifest.class_names, async () => still ?? snapshot(video));
   engine = load();
   await showSamples();
   const ready = await engine;

@@ -40,11 +40,16 @@ export function showAnswer(answer, classNames, { threshold, truth, live }) {
 
 /** @param {string} winner @param {Ranked} first @param {boolean} unknown @param {string | null} truth */
 function showVerdict(winner, first, unknown, truth) {
+  const doubt = unknown ? `Not sure enough: closest is ${first.name}, ${percent(first.share)}` : '';
   const verdict = byId('verdict', HTMLElement);
-  verdict.className = truth === null ? 'quiet' : `quiet ${truth === winner ? 'verdict-right' : 'verdict-wrong'}`;
-  if (truth !== null) verdict.textContent = truth === winner ? '✓ True label' : `✗ True label: ${truth}`;
-  else if (unknown) verdict.textContent = `Not sure enough: closest is ${first.name}, ${percent(first.share)}`;
-  else verdict.textContent = `${percent(first.share)} confident`;
+  if (truth === null) {
+    verdict.className = 'quiet';
+    verdict.textContent = doubt || `${percent(first.share)} confident`;
+  } else {
+    const right = truth === winner;
+    verdict.className = `quiet ${right ? 'verdict-right' : 'verdict-wrong'}`;
+    verdict.textContent = [doubt, right ? '✓ True label' : `✗ True label: ${truth}`].filter(Boolean).join(' · ');
+  }
 }
 
 /** @param {Ranked[]} ranked */
