@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import snaptune
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import from_folder, from_sample
@@ -14,6 +15,7 @@ from snaptune.run_folder import Run
 from snaptune.training.train import train
 
 TINY = TrainConfig(model="test_resnet", weights="none", image_size=32, epochs=2, batch_size=8, threads=1)
+SAMPLE = Path(snaptune.__file__).parent / "data" / "hand_emoji"
 CLASSES = ("fist", "ok", "palm")
 
 
@@ -30,7 +32,7 @@ def picture_folder(tmp_path_factory: pytest.TempPathFactory, hands: ImageDataset
         chosen = [str(file) for file in hands.ids if str(file).startswith(f"{name}/")][::4][:8]
         (root / name).mkdir()
         for file in chosen:
-            shutil.copy(getattr(hands.source, "root") / file, root / file)
+            shutil.copy(SAMPLE / file, root / file)
     return root
 
 

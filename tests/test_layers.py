@@ -53,7 +53,9 @@ def test_the_lower_layers_know_no_torch(module: Path) -> None:
 
 
 def test_timm_is_imported_in_models_only() -> None:
-    users = {m.parts[0] for m in MODULES if any(n.split(".")[0] == "timm" for n in imported_modules(ROOT / m))}
+    users = {
+        m.parts[0] for m in MODULES if any(n.split(".")[0] == "timm" for n in imported_modules(ROOT / m))
+    }
     assert users == {"models"}
 
 

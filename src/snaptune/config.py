@@ -57,10 +57,24 @@ class TrainConfig:
     ema_decay: float = _setting(
         0.99, "decay of the moving average of the weights that is kept; 0 for none", between=(0, 0.99999)
     )
-    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle none")
+    class_weights: str = _setting(
+        "none", "weight of a class in the loss: none, or balanced (rarer counts more)", one_of="none balanced"
+    )
+    accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
+    clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
+    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(
         "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
     )
+    patience: int = _setting(
+        0, "epochs without a lower validation loss before training stops; 0 for never", between=(0, 10_000)
+    )
+    minutes: float = _setting(0.0, "wall-clock budget of training; 0 for none", between=(0, 1e6))
+    precision: str = _setting("float32", "arithmetic of the network", one_of="float32 bfloat16 float16")
+    memory_format: str = _setting(
+        "channels_last", "layout of pictures in memory", one_of="channels_last channels_first"
+    )
+    checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))

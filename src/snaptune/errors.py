@@ -33,7 +33,11 @@ class DataError(SnaptuneError):
 
 
 class ImageError(DataError):
-    """One picture cannot be decoded."""
+    """One picture cannot be decoded; `reason` is the short form for lists, such as "truncated"."""
+
+    def __init__(self, text: str, reason: str = "unreadable") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class ModelError(SnaptuneError):
@@ -54,6 +58,11 @@ class ExportError(SnaptuneError):
 
 class DemoError(SnaptuneError):
     """The browser page cannot be built or served."""
+
+
+def shown(name: str) -> str:
+    """A file name for a one-line message: line breaks and other control characters escaped."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
 
 
 def closest(word: str, choices: Iterable[str], count: int = 3) -> str:

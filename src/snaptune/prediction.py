@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import overload
 
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from snaptune.errors import ImageError, RunError
+from snaptune.evaluation.calibration import Calibration
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.models.build import build_model, normalise
@@ -23,9 +24,16 @@ Probabilities = npt.NDArray[np.float32]
 Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
 
 
+UNKNOWN = "unknown"
+"""The label of a picture that the model is not sure enough about."""
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one picture: the top class, its probability, and the leading classes with theirs."""
+    """The answer for one picture: the top class (or 'unknown'), its probability, and the leading classes.
+
+    `confidence` is the top class's also where the answer is 'unknown'.
+    """
 
     name: str
     label: str
@@ -38,15 +46,21 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A trained model with the recipe and the class names of its run."""
+    """A trained model with the recipe, the class names and the calibration of its run."""
 
     model: nn.Module
     preprocess: Preprocess
     class_names: tuple[str, ...]
+    calibration: Calibration = field(default_factory=Calibration)
+    may_abstain: bool = False
 
     @classmethod
-    def load(cls, run: str | Path | Run) -> Classifier:
-        """The kept weights of a run, on the CPU, in evaluation mode. Runs no code from the run."""
+    def load(cls, run: str | Path | Run, *, may_abstain: bool = False) -> Classifier:
+        """The kept weights of a run, on the CPU, in evaluation mode. Runs no code from the run.
+
+        With `may_abstain` the label is 'unknown' where the run's threshold asks for more confidence;
+        raises `RunError` for a run without one.
+        """
         run = run if isinstance(run, Run) else Run.open(run)
         class_names = run.class_names()
         model = build_model(run.config().model, len(class_names), "none")
@@ -55,7 +69,14 @@ class Classifier:
         except RuntimeError as error:
             raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
         model.eval().to(memory_format=torch.channels_last)
-        return cls(model, run.preprocess(), class_names)
+        calibration = run.calibration()
+        if may_abstain and calibration.threshold is None:
+            raise RunError(
+                f"'{run.path}' has no threshold for 'unknown'. Find one with: "
+                f"snaptune evaluate {run.path}. If that was done, allow more wrong answers than "
+                f"{calibration.max_wrong:.1%} or add pictures."
+            )
+        return cls(model, run.preprocess(), class_names, calibration, may_abstain)
 
     @overload
     def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...
@@ -88,8 +109,8 @@ class Classifier:
         return np.concatenate(answers)
 
     def probabilities(self, pixels: Pixels, batch_size: int = 64) -> Probabilities:
-        """Prepared uint8 [n, size, size, 3] to probabilities [n, classes]."""
-        return softmax(self.logits(pixels, batch_size))
+        """Prepared uint8 [n, size, size, 3] to calibrated probabilities [n, classes]."""
+        return softmax(self.logits(pixels, batch_size) / np.float32(self.calibration.temperature))
 
     def _input(self, pixels: Pixels) -> torch.Tensor:
         return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)
@@ -97,7 +118,10 @@ class Classifier:
     def _prediction(self, name: str, probabilities: Probabilities, top: int) -> Prediction:
         order = np.argsort(-probabilities, kind="stable")[:top]
         leading = tuple((self.class_names[index], float(probabilities[index])) for index in order)
-        return Prediction(name, leading[0][0], leading[0][1], leading)
+        label, confidence = leading[0]
+        threshold = self.calibration.threshold
+        unsure = self.may_abstain and threshold is not None and confidence <= threshold
+        return Prediction(name, UNKNOWN if unsure else label, confidence, leading)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:

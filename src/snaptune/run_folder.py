@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from snaptune.config import TrainConfig
 from snaptune.errors import RunError
+from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Preprocess
 
 MAX_JSON_BYTES = 64 * 2**20
@@ -91,6 +92,14 @@ class Run:
         return self.path / "events.jsonl"
 
     @property
+    def checkpoint_folder(self) -> Path:
+        return self.path / "checkpoint"
+
+    @property
+    def calibration_file(self) -> Path:
+        return self.path / "calibration.json"
+
+    @property
     def predictions_file(self) -> Path:
         return self.path / "predictions.csv"
 
@@ -137,6 +146,19 @@ class Run:
 
     def metadata(self) -> dict[str, Any]:
         return read_json(self.metadata_file)
+
+    def calibration(self) -> Calibration:
+        """What evaluating found; a run that was not evaluated has temperature 1 and no threshold."""
+        if not self.calibration_file.is_file():
+            return Calibration()
+        value = read_json(self.calibration_file)
+        try:
+            return Calibration(**value)
+        except (TypeError, ValueError) as error:
+            raise RunError(f"'{self.calibration_file}' is not a calibration: {error}.") from error
+
+    def write_calibration(self, calibration: Calibration) -> None:
+        write_json(self.calibration_file, asdict(calibration))
 
     def write_classes(self, dataset_name: str, class_names: tuple[str, ...]) -> None:
         """Both `classes.json` and `<dataset>-classes.json`, so that prediction never needs the data set."""

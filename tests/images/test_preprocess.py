@@ -22,8 +22,17 @@ RECIPE = Preprocess(288, HALF, HALF)
         ((576, 3), (288, 2)),  # 1.5 is rounded up
     ],
 )
-def test_the_longest_side_fits_and_halves_are_rounded_up(size: tuple[int, int], fitted: tuple[int, int]) -> None:
+def test_the_longest_side_fits_and_halves_are_rounded_up(
+    size: tuple[int, int], fitted: tuple[int, int]
+) -> None:
     assert RECIPE.fitted_size(*size) == fitted
+
+
+def test_columns_are_resized_after_rows_whatever_the_shape() -> None:
+    tall = Image.fromarray(np.random.default_rng(0).integers(0, 256, (900, 30, 3), dtype=np.uint8))
+    rows = tall.resize((30, 288), Image.Resampling.BILINEAR)
+    both = rows.resize((10, 288), Image.Resampling.BILINEAR)
+    assert RECIPE.resized(tall).tobytes() == both.tobytes()
 
 
 def test_the_shorter_side_is_padded_at_both_ends_with_edge_pixels() -> None:
@@ -50,9 +59,11 @@ def test_the_recipe_survives_a_file() -> None:
     assert Preprocess.from_json(recipe.to_json(), "x") == recipe
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"size": 128, "mean": [1, 2], "std": [1, 1, 1]}', '{"size": 1e9}'])
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"size": 128, "mean": [1, 2], "std": [1, 1, 1]}', '{"size": 1e9}']
+)
 def test_a_damaged_recipe_is_named(text: str) -> None:
-    with pytest.raises(RunError, match="'run/preprocess.json' is not a preprocessing recipe"):
+    with pytest.raises(RunError, match=r"'run/preprocess\.json' is not a preprocessing recipe"):
         Preprocess.from_json(text, "run/preprocess.json")
 
 

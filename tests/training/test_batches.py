@@ -48,7 +48,9 @@ def test_draws_depend_on_seed_epoch_and_sample_alone() -> None:
 
 
 def test_an_augmented_picture_does_not_depend_on_its_batch() -> None:
-    pixels = torch.randint(0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    pixels = torch.randint(
+        0, 256, (4, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     samples = np.array([3, 1, 4, 15])
     together = Gentle(1)(pixels, 0, samples)
     alone = Gentle(1)(pixels[2:3], 0, samples[2:3])

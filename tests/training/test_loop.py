@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,11 +15,14 @@ from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import normalise
 from snaptune.training.augment import plain
 from snaptune.training.batches import PreparedBatches
-from snaptune.training.events import EpochDone, Event, Finished, Started, StepDone, ignore
-from snaptune.training.loop import Kept, fit, score, set_training
+from snaptune.training.checkpoint import Kept, Learner, Saver
+from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Started, StepDone, ignore
+from snaptune.training.loop import Plan, fit, score, set_training
+from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer, one_cycle
 
 CPU = torch.device("cpu")
+FLOAT32 = Numerics(CPU)
 NORMALISE = partial(normalise, preprocess=Preprocess(8, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)))
 
 
@@ -29,77 +34,128 @@ def eight_pictures() -> PreparedBatches:
     return PreparedBatches(pixels.astype(np.uint8), labels, np.arange(8), 4, CPU)
 
 
-def three_layers() -> nn.Module:
+def three_layers() -> nn.Sequential:
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
 
 
-def fitted(
-    model: nn.Module, *, epochs: int = 3, keep_best: bool = False, lr: float = 0.01, on_event: object = ignore
-) -> Kept:
-    batches = eight_pictures()
-    return fit(
-        model,
-        build_optimizer([{"params": list(model.parameters())}], lr=lr, eps=1e-8),
-        batches,
-        batches,
-        epochs=epochs,
-        lr=lr,
-        warmup=0.1,
-        label_smoothing=0.0,
-        seed=1,
+def learner(model: nn.Module, *, lr: float = 0.01, ema: float = 0.0) -> Learner:
+    optimizer = build_optimizer([{"params": list(model.parameters())}], lr=lr, eps=1e-8)
+    return Learner(model, optimizer, build_ema(model, ema) if ema else None)
+
+
+def fitted(model: nn.Module, tmp_path: Path, on_event: OnEvent = ignore, **changes: object) -> Kept:
+    plan = replace(Plan(epochs=3, lr=0.01, warmup=0.1, seed=1), **changes)  # type: ignore[arg-type]
+    kept = fit(
+        learner(model),
+        eight_pictures(),
+        eight_pictures(),
+        plan,
         augment=plain,
         normalise=NORMALISE,
-        ema=None,
-        freeze_norms=False,
-        keep_best=keep_best,
-        on_event=on_event,  # type: ignore[arg-type]
+        numerics=FLOAT32,
+        saver=Saver(tmp_path, every=1e9),
+        on_event=on_event,
     )
+    assert kept is not None
+    return kept
 
 
-def test_it_learns_what_can_be_learnt() -> None:
+def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
     model = three_layers()
-    kept = fitted(model, epochs=20)
+    kept = fitted(model, tmp_path, epochs=20)
     assert kept.scores.accuracy == 1.0
     model.load_state_dict(kept.state)
-    assert score(model, eight_pictures(), NORMALISE) == kept.scores
+    assert score(model, eight_pictures(), NORMALISE, FLOAT32) == kept.scores
 
 
-def test_two_runs_of_one_seed_give_equal_weights() -> None:
-    first, second = fitted(three_layers()), fitted(three_layers())
+def test_two_runs_of_one_seed_give_equal_weights(tmp_path: Path) -> None:
+    first, second = fitted(three_layers(), tmp_path), fitted(three_layers(), tmp_path)
     assert all(torch.equal(first.state[name], second.state[name]) for name in first.state)
 
 
-def test_the_events_tell_the_whole_story() -> None:
+def test_the_events_tell_the_whole_story(tmp_path: Path) -> None:
     events: list[Event] = []
-    fitted(three_layers(), epochs=2, on_event=events.append)
+    fitted(three_layers(), tmp_path, epochs=2, on_event=events.append)
     assert [type(event) for event in events] == [Started, StepDone, EpochDone, StepDone, EpochDone, Finished]
     assert events[0] == Started(epochs=2, steps_per_epoch=2, train_samples=8, validation_samples=8)
 
 
-def test_the_best_epoch_is_kept_where_asked() -> None:
+def test_the_best_epoch_is_kept_where_asked(tmp_path: Path) -> None:
     events: list[Event] = []
-    kept = fitted(three_layers(), epochs=8, lr=0.9, keep_best=True, on_event=events.append)
+    kept = fitted(three_layers(), tmp_path, epochs=8, lr=0.9, keep_best=True, on_event=events.append)
     losses = [event.validation_loss for event in events if isinstance(event, EpochDone)]
     assert kept.epoch == int(np.argmin(losses))
     assert kept.scores.loss == min(losses)
 
 
-def test_a_loss_that_is_no_number_stops_with_the_place() -> None:
+def test_a_loss_that_is_no_number_stops_with_the_place(tmp_path: Path) -> None:
     model = three_layers()
     with torch.no_grad():
-        model[3].weight.fill_(math.inf)  # type: ignore[index, union-attr, operator]
+        model.get_parameter("3.weight").fill_(math.inf)
     with pytest.raises(TrainingError) as error:
-        fitted(model)
+        fitted(model, tmp_path)
     assert str(error.value).startswith("The training loss became nan in epoch 1, batch 1. Lower --lr")
+
+
+def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> None:
+    one, two = nn.Sequential(nn.Flatten(), nn.Linear(192, 2)), nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    two.load_state_dict(one.state_dict())
+    large = replace(eight_pictures(), batch_size=8)
+    small = replace(eight_pictures(), batch_size=4)
+    for model, batches, accumulate in ((one, large, 1), (two, small, 2)):
+        fit(
+            Learner(model, torch.optim.SGD(model.parameters()), None),
+            batches,
+            batches,
+            Plan(epochs=1, lr=0.1, warmup=0.0, seed=1, accumulate=accumulate),
+            augment=plain,
+            normalise=NORMALISE,
+            numerics=FLOAT32,
+            saver=Saver(tmp_path, every=1e9),
+        )
+    # one update each, at the end of the schedule
+    assert torch.allclose(one.state_dict()["1.weight"], two.state_dict()["1.weight"], atol=1e-6)
+
+
+def test_training_stops_when_patience_ends(tmp_path: Path) -> None:
+    events: list[Event] = []
+    fitted(three_layers(), tmp_path, events.append, epochs=50, lr=0.9, patience=1)
+    losses = [event.validation_loss for event in events if isinstance(event, EpochDone)]
+    assert len(losses) < 50
+    assert losses[-1] >= min(losses[:-1])
+
+
+def test_training_stops_when_time_is_up(tmp_path: Path) -> None:
+    events: list[Event] = []
+    fitted(three_layers(), tmp_path, events.append, epochs=10_000, seconds=0.2)
+    assert isinstance(events[-1], Finished)
+    assert 0.2 <= events[-1].seconds < 5
+    assert events[-1].epochs < 10_000
+
+
+def test_gradients_are_clipped(tmp_path: Path) -> None:
+    model = three_layers()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    fit(
+        Learner(model, torch.optim.SGD(model.parameters()), None),
+        eight_pictures(),
+        eight_pictures(),
+        Plan(epochs=1, lr=1.0, warmup=0.0, seed=1, clip=1e-6),
+        augment=plain,
+        normalise=NORMALISE,
+        numerics=FLOAT32,
+        saver=Saver(tmp_path, every=1e9),
+    )
+    assert torch.allclose(model.state_dict()["3.weight"], before["3.weight"], atol=1e-5)
 
 
 def test_frozen_norms_keep_their_statistics_but_learn_their_scale() -> None:
     model = three_layers()
     set_training(model, freeze_norms=True)
-    assert not model[1].training  # type: ignore[index]
-    assert model[0].training  # type: ignore[index]
-    assert model[1].weight.requires_grad  # type: ignore[index, union-attr]
+    assert not model[1].training
+    assert model[0].training
+    assert model[1].weight.requires_grad
 
 
 def test_one_cycle_rises_then_falls() -> None:
@@ -117,6 +173,6 @@ def test_the_moving_average_follows_and_smooths() -> None:
     for value in (1.0, 0.0, 0.0):
         nn.init.constant_(model.weight, value)
         ema.update_parameters(model)
-    averaged = ema.module.weight.item()  # type: ignore[operator, union-attr]
+    averaged = ema.module.state_dict()["weight"].item()
     # the first update copies 1; then min(0.5, 2/11) and min(0.5, 3/12) of it are kept
     assert averaged == pytest.approx(1.0 * (2 / 11) * (3 / 12))

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
 
-from snaptune.training.events import EpochDone, Event, Finished, Started, StepDone
+from snaptune.training.events import EpochDone, Event, Finished, Saved, Started, StepDone
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class TrainingBars:
                 self._epochs = tqdm(total=event.epochs, desc="Epochs", unit="epoch")
                 self._steps = tqdm(total=event.steps_per_epoch, desc="Train", unit="batch", leave=False)
             case StepDone():
-                self._steps.n = event.step + 1
+                self._steps.n = event.step
                 self._steps.set_postfix_str(
                     f"accuracy {event.accuracy:.3f}, loss {event.loss:.3f}, "
                     f"average loss {event.mean_loss:.3f}, lr {event.lr:.2e}"
@@ -46,9 +46,15 @@ class TrainingBars:
                 self._epochs.update()
                 self._epochs.write(_row(event))
                 self._steps.reset()
+            case Saved():
+                self._epochs.write(f"  checkpoint {event.checkpoint}")
             case Finished():
-                self._steps.close()
-                self._epochs.close()
+                self.close()
+
+    def close(self) -> None:
+        if self._epochs is not None:
+            self._steps.close()
+            self._epochs.close()
 
 
 def _row(event: EpochDone) -> str:

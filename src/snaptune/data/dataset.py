@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from snaptune.errors import DataError, ImageError
+from snaptune.errors import DataError, ImageError, shown
 
+if TYPE_CHECKING:
+    from snaptune.data.figures import Figure
+
+PARTS = ("train", "validation", "test")
 Ints = npt.NDArray[np.int64]
+Codes = npt.NDArray[np.uint8]
 Strings = np.ndarray
 """A numpy array of dtype `StringDType`: no Python object a sample."""
 
@@ -24,10 +31,15 @@ def strings(values: object) -> Strings:
 class Source(Protocol):
     """Where the encoded pictures lie."""
 
-    ids: Strings
+    @property
+    def ids(self) -> Strings:
+        """A name a picture, unique in the data set."""
 
     def read(self, index: int) -> bytes:
         """The encoded picture; raises `ImageError` where it cannot be had."""
+
+    def stamp(self) -> bytes:
+        """A digest that changes when any picture's bytes may have changed; found without reading them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +54,48 @@ class Files:
         try:
             return (self.root / name).read_bytes()
         except OSError as error:
-            raise ImageError(f"'{name}' cannot be read: {error.strerror or error}.") from error
+            reason = error.strerror or str(error)
+            raise ImageError(f"'{shown(name)}' cannot be read: {reason}.", reason.lower()) from error
+
+    def stamp(self) -> bytes:
+        return stamp_of_files(self.root / str(name) for name in self.ids)
+
+
+def stamp_of_files(paths: Iterable[Path]) -> bytes:
+    """SHA-256 over size, time of change and time of the last inode change of each file.
+
+    The last cannot be set by a program: it also tells apart files that were unpacked with equal times.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(_stamp_of(path))
+    return digest.digest()
+
+
+def _stamp_of(path: Path) -> bytes:
+    try:
+        found = path.stat()
+    except OSError:
+        return b"missing;"
+    return b"%d %d %d;" % (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Some pictures of another source, in the order of `indices`."""
+
+    source: Source
+    indices: Ints
+
+    @cached_property
+    def ids(self) -> Strings:
+        return self.source.ids[self.indices]
+
+    def read(self, index: int) -> bytes:
+        return self.source.read(int(self.indices[index]))
+
+    def stamp(self) -> bytes:
+        return hashlib.sha256(self.source.stamp() + self.indices.astype("<i8").tobytes()).digest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +103,9 @@ class ImageDataset:
     """Labelled pictures. Arrays run over the samples, in the order of their ids.
 
     `labels` index `class_names`; `groups`, where known, index `group_names` (who drew, took or
-    is on the picture: what a split must not cut). `location` is what the user typed to open it;
-    `credits` are files that must go where the pictures go.
+    is on the picture: what a split must not cut); `parts`, where the data come split, index `PARTS`.
+    `location` is what the user typed to open it; `credits` are files that must go where the pictures
+    go; `notes` say what the reader left out.
     """
 
     name: str
@@ -62,13 +116,14 @@ class ImageDataset:
     group_names: Strings = field(default_factory=lambda: strings([]))
     location: str = ""
     credits: tuple[Path, ...] = ()
+    parts: Codes | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        lengths = {len(self.source.ids), len(self.labels)} | (
-            set() if self.groups is None else {len(self.groups)}
-        )
+        arrays = (self.source.ids, self.labels, self.groups, self.parts)
+        lengths = {len(array) for array in arrays if array is not None}
         if len(lengths) != 1:
-            raise ValueError(f"ids, labels and groups differ in length: {sorted(lengths)}")
+            raise ValueError(f"ids, labels, groups and parts differ in length: {sorted(lengths)}")
         if len(self.labels) == 0:
             raise DataError(f"'{self.name}' has no pictures.")
 
@@ -87,11 +142,35 @@ class ImageDataset:
         """The sample's group name, empty where the data set has no groups."""
         return "" if self.groups is None else str(self.group_names[self.groups[index]])
 
+    def subset(self, indices: Ints) -> ImageDataset:
+        """The samples at `indices`, in that order; class and group names stay as they are."""
+        return replace(
+            self,
+            source=Chosen(self.source, indices),
+            labels=self.labels[indices],
+            groups=None if self.groups is None else self.groups[indices],
+            parts=None if self.parts is None else self.parts[indices],
+        )
+
     def fingerprint(self) -> str:
-        """SHA-256 over class names, ids, labels and groups; two equal listings share it."""
+        """SHA-256 over class names, ids, labels, groups and parts; two equal listings share it."""
         digest = hashlib.sha256()
         for names in (self.class_names, self.ids, self.group_names):
             digest.update("\0".join(names).encode() + b"\1")
         for codes in (self.labels, self.groups):
             digest.update(b"\2" if codes is None else codes.astype("<i8").tobytes())
+        if self.parts is not None:
+            digest.update(b"\3" + self.parts.tobytes())
         return digest.hexdigest()
+
+    def show(self, seed: int = 0) -> Figure:
+        """A near-square grid with one picture of each class, for a notebook."""
+        from snaptune.data.figures import sample_grid
+
+        return sample_grid(self, seed)
+
+    def plot_distribution(self) -> Figure:
+        """Pictures a class as a bar chart, for a notebook."""
+        from snaptune.data.figures import class_bars
+
+        return class_bars(self.class_names, self.class_counts())

@@ -32,7 +32,9 @@ def split_by_group(dataset: ImageDataset, held_out: tuple[str, ...]) -> Split:
     Raises `DataError` for a group that does not exist or where nothing would be left.
     """
     if dataset.groups is None:
-        raise DataError(f"'{dataset.name}' has no groups to hold out. Add a group column, or drop --hold-out.")
+        raise DataError(
+            f"'{dataset.name}' has no groups to hold out. Add a group column, or drop --hold-out."
+        )
     names = [str(name) for name in dataset.group_names]
     unknown = [name for name in held_out if name not in names]
     if unknown:

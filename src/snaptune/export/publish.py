@@ -1,25 +1,32 @@
-"""Export a finished run and certify the file on the run's own held-out pictures."""
+"""A run to an exported file and its certificate."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import read_split
 from snaptune.export.onnx import export_onnx
-from snaptune.export.parity import Certificate, certify
-from snaptune.images.load import load_image
+from snaptune.export.parity import Certificate, certify, pictures_of
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, write_json
+from snaptune.run_folder import Run
 
 
 def export_run(run: Run, dataset: ImageDataset, progress: Progress = silent) -> Certificate:
-    """Write `export/model.onnx` and its certificate; raises `ExportError` where the answers differ."""
+    """Write the run's `model.onnx` and `certificate.json`, compared on the run's validation part.
+
+    The model takes its name only once it has passed, so that no unproven file can be shipped by
+    mistake; the certificate is written either way. Raises `ExportError` where the answers differ.
+    """
     classifier = Classifier.load(run)
-    export_onnx(classifier, run.onnx_file)
-    held_out = read_split(run.split_file, dataset).indices("validation")
-    named = ((int(index), str(dataset.ids[index])) for index in held_out)
-    pictures = ((name, load_image(dataset.source.read(index), name)) for index, name in named)
-    certificate = certify(classifier, run.onnx_file, pictures, len(held_out), progress)
-    write_json(run.certificate_file, certificate.to_dict())
+    validation = read_split(run.split_file, dataset).indices("validation")
+    run.onnx_file.unlink(missing_ok=True)
+    draft = export_onnx(classifier, run.onnx_file.with_suffix(".unproven"), model_name=run.config().model)
+    certificate = replace(
+        certify(classifier, draft, pictures_of(dataset, validation), progress), file=run.onnx_file.name
+    )
+    certificate.write(run.certificate_file)
     certificate.check()
+    draft.replace(run.onnx_file)
     return certificate

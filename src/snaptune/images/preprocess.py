@@ -46,8 +46,14 @@ class Preprocess:
         return max(1, new_width), max(1, new_height)
 
     def resized(self, image: Image.Image) -> Image.Image:
-        """An RGB picture with its longest side at `size`; bilinear, antialiased when it shrinks."""
-        return image.resize(self.fitted_size(*image.size), Image.Resampling.BILINEAR)
+        """An RGB picture with its longest side at `size`; bilinear, antialiased when it shrinks.
+
+        Rows first, then columns, each rounded to bytes: left to itself, Pillow's order depends on
+        the picture's shape and on Pillow's version, and the answer would with it.
+        """
+        width, height = self.fitted_size(*image.size)
+        fitted_rows = image.resize((image.width, height), Image.Resampling.BILINEAR)
+        return fitted_rows.resize((width, height), Image.Resampling.BILINEAR)
 
     def padded(self, image: Image.Image) -> Pixels:
         """A resized picture as uint8 [size, size, 3], edge pixels repeated at both ends."""

@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float64]
 Augment = Callable[[Tensor, int, npt.NDArray[np.int64]], Tensor]
 """(uint8 [n, 3, h, w], epoch, sample indices [n]) -> float32 [n, 3, h, w], values 0–255."""
 
-ORDER_STREAM, AUGMENT_STREAM = 0, 1
+ORDER_STREAM, AUGMENT_STREAM, MIX_STREAM = 0, 1, 2
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 _EYE, _GREY = np.eye(3), np.full((3, 3), 1 / 3)
@@ -79,6 +79,10 @@ class Gentle:
 
 def build_augment(name: str, seed: int) -> Augment:
     """The augmentation behind the setting `augment`."""
+    from snaptune.training.trivial import TrivialAugment  # which takes its draws from this module
+
+    if name == "trivial":
+        return TrivialAugment(seed)
     return Gentle(seed) if name == "gentle" else plain
 
 

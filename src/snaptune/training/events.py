@@ -16,7 +16,7 @@ class Started:
 
 @dataclass(frozen=True)
 class StepDone:
-    """`loss` is of this step; `mean_loss` and `accuracy` are of the epoch so far."""
+    """`step` batches are done; `loss` is of the last one, `mean_loss` and `accuracy` of the epoch so far."""
 
     epoch: int
     step: int
@@ -39,13 +39,22 @@ class EpochDone:
 
 
 @dataclass(frozen=True)
+class Saved:
+    """A checkpoint was written after `step` batches of the epoch."""
+
+    epoch: int
+    step: int
+    checkpoint: str
+
+
+@dataclass(frozen=True)
 class Finished:
     epochs: int
     kept_epoch: int
     seconds: float
 
 
-Event = Started | StepDone | EpochDone | Finished
+Event = Started | StepDone | EpochDone | Saved | Finished
 OnEvent = Callable[[Event], None]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from snaptune.errors import TrainingError
 from snaptune.training.augment import Augment
-from snaptune.training.batches import Batch, PreparedBatches
-from snaptune.training.events import EpochDone, Finished, OnEvent, Started, StepDone, ignore
+from snaptune.training.batches import PreparedBatches
+from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, Scores
+from snaptune.training.events import EpochDone, Finished, OnEvent, Saved, Started, StepDone, ignore
+from snaptune.training.numerics import Numerics
 from snaptune.training.optim import one_cycle, set_learning_rate
 
 READ_EVERY = 10
@@ -23,86 +22,113 @@ READ_EVERY = 10
 
 
 @dataclass(frozen=True)
-class Scores:
-    """Mean cross-entropy and share of right answers over `n` samples."""
+class Plan:
+    """How long and how fast to learn, and which weights to hand over."""
 
-    loss: float
-    accuracy: float
-    n: int
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The weights that training hands over, and where they come from."""
-
-    state: dict[str, Tensor]
-    epoch: int
-    train_loss: float
-    scores: Scores
+    epochs: int
     lr: float
+    warmup: float
+    seed: int
+    label_smoothing: float = 0.0
+    class_weights: Tensor | None = None
+    accumulate: int = 1
+    clip: float = 0.0
+    freeze_norms: bool = False
+    keep_best: bool = False
+    patience: int = 0
+    seconds: float = 0.0
+
+    def lr_at(self, step: int, steps_per_epoch: int) -> float:
+        """The head's learning rate at a step counted from the start of training."""
+        return self.lr * one_cycle(step, self.epochs * steps_per_epoch, self.warmup)
 
 
 def fit(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    learner: Learner,
     train: PreparedBatches,
     validation: PreparedBatches,
+    plan: Plan,
     *,
-    epochs: int,
-    lr: float,
-    warmup: float,
-    label_smoothing: float,
-    seed: int,
     augment: Augment,
     normalise: Callable[[Tensor], Tensor],
-    ema: AveragedModel | None,
-    freeze_norms: bool,
-    keep_best: bool,
+    numerics: Numerics,
+    saver: Saver,
+    progress: Progress | None = None,
     on_event: OnEvent = ignore,
-) -> Kept:
-    """Train for `epochs`, validate after each, and return the weights to keep.
+) -> Kept | None:
+    """Train, validate after each epoch, and return the weights to keep; None where `saver` was told to stop.
 
-    What is validated and kept is the moving average where there is one. Raises `TrainingError` where
-    the loss is no longer a number.
+    What is validated and kept is the moving average where there is one. With `progress` from a checkpoint the
+    result is the same as without the break. Raises `TrainingError` where the loss is no longer a number.
     """
-    steps = len(train) * epochs
-    kept: Kept | None = None
-    started = time.perf_counter()
-    on_event(Started(epochs, len(train), len(train.samples), len(validation.samples)))
+    model, optimizer = learner.model, learner.optimizer
+    progress = progress or Progress()
+    started = time.perf_counter() - progress.seconds
+    scaler = numerics.scaler(progress.scaler)
+    on_event(Started(plan.epochs, len(train), len(train.samples), len(validation.samples)))
 
-    for epoch in range(epochs):
+    for epoch in range(progress.epoch, plan.epochs):
         epoch_started = time.perf_counter()
-        meter = Meter()
-        set_training(model, freeze_norms)
-        for step, batch in enumerate(train.shuffled(seed, epoch)):
-            rate = lr * one_cycle(epoch * len(train) + step, steps, warmup)
-            set_learning_rate(optimizer, rate)
-            logits = model(normalise(augment(batch.pixels, epoch, batch.samples)))
-            loss = F.cross_entropy(logits, batch.labels, label_smoothing=label_smoothing)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            if ema is not None:
-                ema.update_parameters(model)
-            meter.add(loss.detach(), logits.detach(), batch)
-            if step % READ_EVERY == READ_EVERY - 1 or step == len(train) - 1:
-                meter.read(epoch, step)
-                on_event(StepDone(epoch, step, meter.loss, meter.mean_loss, meter.accuracy, rate))
-
-        answering = model if ema is None else ema.module
-        scores = score(answering, validation, normalise)
-        better = kept is None or not keep_best or scores.loss < kept.scores.loss
-        if better:
-            kept = Kept(_copied(answering), epoch, meter.mean_loss, scores, rate)
-        seconds = time.perf_counter() - epoch_started
-        on_event(
-            EpochDone(
-                epoch, meter.mean_loss, meter.accuracy, scores.loss, scores.accuracy, rate, seconds, better
+        set_training(model, plan.freeze_norms)
+        for batch in train.shuffled(plan.seed, epoch, skip=progress.step):
+            at = epoch * len(train) + progress.step
+            lr = plan.lr_at(at, len(train))
+            torch.manual_seed(plan.seed + at)  # dropout, too, is a function of the place
+            pixels = normalise(augment(batch.pixels, epoch, batch.samples))
+            with numerics.autocast():
+                logits = model(numerics.laid_out(pixels))
+            loss = F.cross_entropy(
+                logits.float(), batch.labels, plan.class_weights, label_smoothing=plan.label_smoothing
             )
-        )
+            scaler.scale(loss / plan.accumulate).backward()  # type: ignore[no-untyped-call]
+            progress.add(loss.detach(), logits.detach(), batch)
 
-    assert kept is not None  # noqa: S101  there is at least one epoch
-    on_event(Finished(epochs, kept.epoch, time.perf_counter() - started))
+            ends = progress.step == len(train)
+            complete = ends or progress.step % plan.accumulate == 0
+            if complete:
+                if plan.clip:
+                    scaler.unscale_(optimizer)
+                    nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
+                set_learning_rate(optimizer, lr)
+                scaler.step(optimizer)
+                scaler.update()
+                optimizer.zero_grad(set_to_none=True)
+                if learner.ema is not None:
+                    learner.ema.update_parameters(model)
+            if ends or progress.step % READ_EVERY == 0:
+                progress.read()
+                on_event(
+                    StepDone(epoch, progress.step, progress.loss, progress.mean_loss, progress.accuracy, lr)
+                )
+            progress.seconds = time.perf_counter() - started
+            if complete and saver.due:
+                progress.read()
+                progress.scaler = scaler.state_dict()
+                on_event(Saved(epoch, progress.step, saver.save(learner, progress).name))
+                if saver.stopping:
+                    return None
+            if plan.seconds and progress.seconds >= plan.seconds:
+                break
+
+        progress.read()
+        answering = model if learner.ema is None else learner.ema.module
+        scores = score(answering, validation, normalise, numerics)
+        lr = plan.lr_at(epoch * len(train) + progress.step - 1, len(train))
+        gained = progress.lowest_loss is None or scores.loss < progress.lowest_loss
+        if gained or not plan.keep_best:
+            progress.kept = Kept(_copied(answering), epoch, progress.mean_loss, scores, lr)
+        assert progress.kept is not None  # noqa: S101  the first epoch always gains
+        seconds = time.perf_counter() - epoch_started
+        outcome = (progress.mean_loss, progress.accuracy, scores.loss, scores.accuracy)
+        on_event(EpochDone(epoch, *outcome, lr, seconds, kept=progress.kept.epoch == epoch))
+        progress.end_epoch(scores.loss)
+        if plan.seconds and progress.seconds >= plan.seconds:
+            break
+        if plan.patience and progress.epochs_without_gain >= plan.patience:
+            break
+
+    kept = progress.kept
+    on_event(Finished(progress.epoch, kept.epoch if kept else -1, time.perf_counter() - started))
     return kept
 
 
@@ -117,45 +143,17 @@ def set_training(model: nn.Module, freeze_norms: bool) -> None:
             module.eval()
 
 
-class Meter:
-    """Loss and accuracy of an epoch, summed on the device and read now and then."""
-
-    def __init__(self) -> None:
-        self.loss = self.mean_loss = self.accuracy = math.nan
-        self._unread: list[Tensor] = []
-        self._sum, self._correct, self._seen, self._batches = 0.0, 0, 0, 0
-
-    def add(self, loss: Tensor, logits: Tensor, batch: Batch) -> None:
-        correct = (logits.argmax(1) == batch.labels).sum()
-        self._unread.append(torch.stack([loss.double(), correct.double()]))
-        self._seen += len(batch.samples)
-
-    def read(self, epoch: int, step: int) -> None:
-        """Fetch what has come since the last read; raises `TrainingError` naming the first bad step."""
-        losses, correct = torch.stack(self._unread).cpu().T.tolist()
-        for offset, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                where = step - len(losses) + 1 + offset
-                raise TrainingError(
-                    f"The training loss became {loss} in epoch {epoch + 1}, batch {where + 1}. "
-                    "Lower --lr (a tenth is a good try) or check the pictures with: snaptune check DATA"
-                )
-        self._unread.clear()
-        self._sum += sum(losses)
-        self._correct += int(sum(correct))
-        self._batches += len(losses)
-        self.loss, self.mean_loss = losses[-1], self._sum / self._batches
-        self.accuracy = self._correct / self._seen
-
-
 @torch.no_grad()
-def score(model: nn.Module, batches: PreparedBatches, normalise: Callable[[Tensor], Tensor]) -> Scores:
+def score(
+    model: nn.Module, batches: PreparedBatches, normalise: Callable[[Tensor], Tensor], numerics: Numerics
+) -> Scores:
     """Cross-entropy and accuracy in evaluation mode, every sample once."""
     model.eval()
     total = torch.zeros(2, dtype=torch.float64)
     for batch in batches.in_order():
-        logits = model(normalise(batch.pixels)).float()
-        loss = F.cross_entropy(logits, batch.labels, reduction="sum")
+        with numerics.autocast():
+            logits = model(numerics.laid_out(normalise(batch.pixels)))
+        loss = F.cross_entropy(logits.float(), batch.labels, reduction="sum")
         total += torch.stack([loss, (logits.argmax(1) == batch.labels).sum()]).double().cpu()
     n = len(batches.samples)
     return Scores(float(total[0]) / n, float(total[1]) / n, n)

@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
-from dataclasses import asdict
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.prepared import Progress, prepare, silent
-from snaptune.data.splits import Split, split_automatically, write_split
+from snaptune.data.prepared import Progress as Bar
+from snaptune.data.prepared import prepare, silent
+from snaptune.data.splits import Split, read_split, split_automatically, write_split
+from snaptune.errors import RunError
+from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import build_model, normalise, parameter_groups, preprocess_for
-from snaptune.run_folder import Run, write_bytes, write_json
+from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
+from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
 from snaptune.training.events import Event, OnEvent, ignore
-from snaptune.training.loop import Kept, fit
+from snaptune.training.loop import Plan, fit
+from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
 
 SCORING_BATCH = 64
-_LIBRARIES = ("torch", "timm", "numpy", "pillow", "safetensors")
+_LIBRARIES = ("torch", "timm", "numpy", "pillow", "safetensors", "snaptune")
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Interrupted(Exception):  # noqa: N818  it is no error: the run can go on
+    """Training was asked to stop and did, after writing a checkpoint."""
+
+    run: Run
 
 
 def train(
@@ -35,54 +53,49 @@ def train(
     *,
     split: Split | None = None,
     on_event: OnEvent = ignore,
-    progress: Progress = silent,
-    say: Callable[[str], None] = print,
+    progress: Bar = silent,
+    say: Say = print,
 ) -> Run:
     """Fine-tune a model and write the run to `out/<date_time>/`.
 
     Without a `split`, whole groups are held out where the data set has groups, else a share of each class.
+    Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training` goes on from the checkpoint.
     """
     config = config or TrainConfig()
+    config = replace(config, threads=config.threads or torch.get_num_threads())
     split = split or split_automatically(dataset, config.validation, config.seed)
     preprocess = preprocess_for(config.model, config.image_size)
-    device = best_device()
+    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    if config.threads:
-        torch.set_num_threads(config.threads)
-
     model = build_model(config.model, len(dataset.class_names), config.weights, say)
-    model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
-    optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
-    ema = build_ema(model, config.ema_decay) if config.ema_decay else None
+    job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess, model)
+    job.write_inputs()
+    say(job.decisions())
+    return job.run_to_the_end(Progress(), progress, on_event)
 
-    run = Run.create(Path(out))
-    say(_decisions(run, dataset, split, config, device))
-    _write_inputs(run, dataset, split, config)
-    write_bytes(run.preprocess_file, preprocess.to_json().encode())
 
-    prepared = prepare(dataset, preprocess, progress)
-    batches = partial(PreparedBatches, prepared.pixels, dataset.labels, device=device)
-    with run.events_file.open("w", encoding="utf-8") as file:
-        kept = fit(
-            model,
-            optimizer,
-            batches(split.indices("train"), config.batch_size),
-            batches(split.indices("validation"), SCORING_BATCH),
-            epochs=config.epochs,
-            lr=config.lr,
-            warmup=config.warmup,
-            label_smoothing=config.label_smoothing,
-            seed=config.seed,
-            augment=build_augment(config.augment, config.seed),
-            normalise=partial(normalise, preprocess=preprocess),
-            ema=ema,
-            freeze_norms=config.norm_statistics == "pretrained" and config.weights != "none",
-            keep_best=config.keep == "best",
-            on_event=_tee(lambda event: print(_as_json(event), file=file, flush=True), on_event),
+def resume_training(
+    run: Run, dataset: ImageDataset, *, on_event: OnEvent = ignore, progress: Bar = silent, say: Say = print
+) -> Run:
+    """Go on from the newest undamaged checkpoint; on the CPU the weights end up as in an unbroken run.
+
+    Raises `RunError` where there is no checkpoint or the data set has changed.
+    """
+    if read_json(run.dataset_file).get("fingerprint") != dataset.fingerprint():
+        raise RunError(
+            f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
+            "changed. Start a new run."
         )
-    _write_outcome(run, config, kept)
-    return run
+    config = run.config()
+    torch.set_num_threads(config.threads)
+    model = build_model(config.model, len(dataset.class_names), "none", say)
+    split = read_split(run.split_file, dataset)
+    job = _Job.assembled(run, dataset, split, config, run.preprocess(), model)
+    state, refused = resume(run.checkpoint_folder, job.learner)
+    for text in refused:
+        say(f"Checkpoint {text}; using the one before.")
+    say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
+    return job.run_to_the_end(state, progress, on_event)
 
 
 def best_device() -> torch.device:
@@ -91,59 +104,162 @@ def best_device() -> torch.device:
     return found or torch.device("cpu")
 
 
-def _decisions(
-    run: Run, dataset: ImageDataset, split: Split, config: TrainConfig, device: torch.device
-) -> str:
-    counts = {part: len(split.indices(part)) for part in ("train", "validation")}
-    kept = "the last epoch's" if config.keep == "last" else "those with the lowest validation loss"
-    rows = [
-        ("run", str(run.path)),
-        ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
-        ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
-        ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-        ("device", f"{device}, float32, channels last, {torch.get_num_threads()} threads"),
-        (
-            "training",
-            f"{config.epochs} epochs, batches of {config.batch_size}, peak learning rate {config.lr:g}",
-        ),
-        ("weights kept", kept + (" (moving average)" if config.ema_decay else "")),
-    ]
-    return "\n".join(f"{name:>13}  {value}" for name, value in rows)
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """All that a run is made of, built and ready."""
 
+    run: Run
+    dataset: ImageDataset
+    split: Split
+    config: TrainConfig
+    preprocess: Preprocess
+    numerics: Numerics
+    learner: Learner
 
-def _write_inputs(run: Run, dataset: ImageDataset, split: Split, config: TrainConfig) -> None:
-    write_bytes(run.config_file, config.to_toml().encode())
-    write_split(run.split_file, dataset, split)
-    run.write_classes(dataset.name, dataset.class_names)
-    write_json(
-        run.dataset_file,
-        {
-            "name": dataset.name,
-            "location": dataset.location,
-            "pictures": len(dataset),
-            "fingerprint": dataset.fingerprint(),
-            "split": split.how,
-            "class_counts": dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True)),
-        },
-    )
-    libraries = {name: version(name) for name in (*_LIBRARIES, "snaptune")}
-    environment = {"python": platform.python_version(), "platform": platform.platform(), **libraries}
-    write_json(run.environment_file, {**environment, "threads": torch.get_num_threads()})
+    @classmethod
+    def assembled(
+        cls,
+        run: Run,
+        dataset: ImageDataset,
+        split: Split,
+        config: TrainConfig,
+        preprocess: Preprocess,
+        model: nn.Module,
+    ) -> _Job:
+        numerics = Numerics(best_device(), config.precision, config.memory_format == "channels_last")
+        model = numerics.placed(model)
+        groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
+        optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
+        ema = build_ema(model, config.ema_decay) if config.ema_decay else None
+        return cls(run, dataset, split, config, preprocess, numerics, Learner(model, optimizer, ema))
 
+    def run_to_the_end(self, state: Progress, bar: Bar, on_event: OnEvent) -> Run:
+        config, run = self.config, self.run
+        prepared = prepare(self.dataset, self.preprocess, bar)
+        batches = partial(PreparedBatches, prepared.pixels, self.dataset.labels, device=self.numerics.device)
+        saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
+        with run.events_file.open("a", encoding="utf-8") as file, _stopped_by_signals(saver):
+            kept = fit(
+                self.learner,
+                batches(self.split.indices("train"), config.batch_size),
+                batches(self.split.indices("validation"), SCORING_BATCH),
+                self._plan(),
+                augment=build_augment(config.augment, config.seed),
+                normalise=partial(normalise, preprocess=self.preprocess),
+                numerics=self.numerics,
+                saver=saver,
+                progress=state,
+                on_event=_tee(lambda event: print(_as_json(event), file=file, flush=True), on_event),
+            )
+        if kept is None:
+            raise Interrupted(run)
+        self._write_outcome(kept)
+        saver.clear()
+        return run
 
-def _write_outcome(run: Run, config: TrainConfig, kept: Kept) -> None:
-    write_json(
-        run.metadata_file,
-        {
+    def _plan(self) -> Plan:
+        config = self.config
+        return Plan(
+            epochs=config.epochs,
+            lr=config.lr,
+            warmup=config.warmup,
+            seed=config.seed,
+            label_smoothing=config.label_smoothing,
+            class_weights=self._class_weights(),
+            accumulate=config.accumulate,
+            clip=config.clip,
+            freeze_norms=config.norm_statistics == "pretrained" and config.weights != "none",
+            keep_best=config.keep == "best",
+            patience=config.patience,
+            seconds=config.minutes * 60,
+        )
+
+    def _class_weights(self) -> Tensor | None:
+        """Weights whose mean over the training samples is 1, inverse to the size of the class."""
+        if self.config.class_weights == "none":
+            return None
+        labels = torch.from_numpy(self.dataset.labels[self.split.indices("train")])
+        counts = torch.bincount(labels, minlength=len(self.dataset.class_names)).clamp(min=1)
+        return (len(labels) / (len(counts) * counts)).float().to(self.numerics.device)
+
+    def decisions(self) -> str:
+        """What was decided, and why, in one block."""
+        config, split = self.config, self.split
+        counts = {part: len(split.indices(part)) for part in ("train", "validation")}
+        kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
+        average = ", as a moving average" if config.ema_decay else ""
+        dataset = self.dataset
+        rows = [
+            ("run", str(self.run.path)),
+            ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
+            ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
+            ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
+            ("device", f"{self.numerics}, {config.threads} threads"),
+            (
+                "training",
+                f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",
+            ),
+            ("weights", f"those {kept} are kept{average}"),
+        ]
+        return "\n".join(f"{name:>10}  {value}" for name, value in rows)
+
+    def write_inputs(self) -> None:
+        run, dataset = self.run, self.dataset
+        write_bytes(run.config_file, self.config.to_toml().encode())
+        write_bytes(run.preprocess_file, self.preprocess.to_json().encode())
+        write_split(run.split_file, dataset, self.split)
+        run.write_classes(dataset.name, dataset.class_names)
+        write_json(run.dataset_file, _description(dataset, self.split))
+        write_json(run.environment_file, _environment())
+
+    def _write_outcome(self, kept: Kept) -> None:
+        metadata = {
             "epoch": kept.epoch,
             "train_loss": kept.train_loss,
             "valid_loss": kept.scores.loss,
             "metric_value": kept.scores.accuracy,
             "learning_rate": kept.lr,
-            "model_architecture": config.model,
-        },
-    )
-    run.write_weights(kept.state)
+            "model_architecture": self.config.model,
+        }
+        write_json(self.run.metadata_file, metadata)
+        self.run.write_weights(kept.state)
+
+
+@contextmanager
+def _stopped_by_signals(saver: Saver) -> Iterator[None]:
+    """While training, SIGTERM and Ctrl-C ask `saver` to stop; a second Ctrl-C is an ordinary one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: object) -> None:
+        saver.stop()
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _description(dataset: ImageDataset, split: Split) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "location": dataset.location,
+        "pictures": len(dataset),
+        "fingerprint": dataset.fingerprint(),
+        "split": split.how,
+        "class_counts": dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True)),
+    }
+
+
+def _environment() -> dict[str, str]:
+    libraries = {name: version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), "platform": platform.platform(), **libraries}
 
 
 def _as_json(event: Event) -> str:

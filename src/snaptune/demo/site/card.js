@@ -1,0 +1,36 @@
+/**
+ * The panel about the model.
+ * @import { Manifest } from './types.js'
+ */
+import { byId, make, megabytes, percent } from './dom.js';
+
+/** @param {Manifest} manifest */
+export function showCard(manifest) {
+  const list = byId('card', HTMLElement);
+  list.replaceChildren();
+  for (const [term, text] of rows(manifest)) list.append(make('dt', '', term), make('dd', '', text));
+  document.title = manifest.card.title;
+  byId('title', HTMLElement).textContent = manifest.card.title;
+  byId('runtime-version', HTMLElement).textContent = manifest.runtime.version;
+}
+
+/** @param {Manifest} manifest @returns {[string, string][]} */
+function rows(manifest) {
+  const { card, class_names: classNames, model, runtime } = manifest;
+  /** @type {[string, string][]} */
+  const all = [
+    ['Model', card.model_name],
+    ['Accuracy', accuracyText(manifest)],
+    [`${classNames.length} classes`, classNames.join(', ')],
+    ['Download', `model ${megabytes(model.bytes)}, runtime ${megabytes(runtime.wasm.bytes + runtime.script.bytes)}`],
+    ['SHA-256 of the model', model.sha256],
+    ['Note', card.note],
+  ];
+  return all.filter(([, text]) => text);
+}
+
+/** @param {Manifest} manifest */
+function accuracyText({ card }) {
+  const interval = `95 % interval ${percent(card.accuracy_low)} to ${percent(card.accuracy_high)}`;
+  return `${percent(card.accuracy)} of ${card.n} pictures kept out of training (${interval})`;
+}

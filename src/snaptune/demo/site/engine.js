@@ -1,0 +1,97 @@
+/**
+ * The page's end of the worker: starts it, tells how far it is, and asks it for answers.
+ * @import { Answer, Assets, FromWorker, ToWorker } from './types.js'
+ */
+
+const STUCK_AFTER_MS = 45_000;
+
+/** @typedef {Extract<FromWorker, {type: 'progress'}>} Progress */
+/**
+ * @typedef {object} Engine
+ * @property {number} threads how many really run
+ * @property {(picture: Blob | ImageBitmap) => Promise<Answer>} classify
+ */
+
+/** The threads to ask for: the browser has more than one only on an isolated page. */
+export function wantedThreads() {
+  return crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+}
+
+/**
+ * Start the model; where several threads fail or get stuck, once more with one.
+ * @param {string} script the worker's address
+ * @param {Assets} assets
+ * @param {(progress: Progress | null) => void} onProgress null once everything is there and the model starts
+ * @returns {Promise<Engine>}
+ */
+export async function startEngine(script, assets, onProgress) {
+  const threads = wantedThreads();
+  try {
+    return await startWorker(script, assets, threads, onProgress);
+  } catch (error) {
+    if (threads === 1) throw error;
+    return startWorker(script, assets, 1, onProgress);
+  }
+}
+
+/**
+ * @param {string} script @param {Assets} assets @param {number} threads
+ * @param {(progress: Progress | null) => void} onProgress
+ * @returns {Promise<Engine>}
+ */
+function startWorker(script, assets, threads, onProgress) {
+  const worker = new Worker(script, { type: 'module' });
+  return new Promise((resolve, reject) => {
+    /** @param {string} message */
+    const fail = (message) => {
+      worker.terminate();
+      reject(new Error(message));
+    };
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let alarm;
+    worker.onerror = () => fail('The part of this page that runs the model could not be loaded.');
+    worker.onmessage = ({ data }) => {
+      if (data.type === 'progress') onProgress(data);
+      if (data.type === 'starting') {
+        onProgress(null);
+        alarm = setTimeout(() => fail('The model did not start within 45 seconds.'), STUCK_AFTER_MS);
+      }
+      if (data.type === 'failed' || data.type === 'ready') clearTimeout(alarm);
+      if (data.type === 'failed') fail(data.message);
+      if (data.type === 'ready') resolve({ threads: data.threads, classify: caller(worker) });
+    };
+    send(worker, { type: 'load', assets, threads });
+  });
+}
+
+/**
+ * Pairs each question with its answer.
+ * @param {Worker} worker @returns {(picture: Blob | ImageBitmap) => Promise<Answer>}
+ */
+function caller(worker) {
+  let last = 0;
+  /** @type {Map<number, {resolve: (answer: Answer) => void, reject: (error: Error) => void}>} */
+  const waiting = new Map();
+  worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => {
+    if (data.type !== 'answer' && data.type !== 'refused') return;
+    const asker = waiting.get(data.id);
+    waiting.delete(data.id);
+    if (data.type === 'answer') asker?.resolve(data);
+    else asker?.reject(new Error(data.message));
+  };
+  worker.onerror = () => {
+    for (const asker of waiting.values()) asker.reject(new Error('The model stopped unexpectedly. Reload the page.'));
+    waiting.clear();
+  };
+  return (picture) =>
+    new Promise((resolve, reject) => {
+      last += 1;
+      waiting.set(last, { resolve, reject });
+      send(worker, { type: 'classify', id: last, picture }, picture instanceof ImageBitmap ? [picture] : []);
+    });
+}
+
+/** @param {Worker} worker @param {ToWorker} message @param {Transferable[]} [transfer] */
+function send(worker, message, transfer = []) {
+  worker.postMessage(message, transfer);
+}

@@ -1,0 +1,296 @@
+"""One HTML page that says how good a run is: no script, no network, everything inside."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+
+import numpy as np
+
+from snaptune.evaluation.calibration import CalibrationError
+from snaptune.evaluation.intervals import Estimate, percent
+from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart, reliability_diagram
+from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Share, Trust
+
+MOST_CLASSES = 40
+"""Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What training reported after one epoch."""
+
+    train_loss: float
+    validation_loss: float
+    train_accuracy: float
+    validation_accuracy: float
+    kept: bool
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A picture that was answered wrongly, as a small JPEG."""
+
+    id: str
+    label: str
+    predicted: str
+    confidence: float
+    group: str
+    jpeg: bytes
+
+
+@dataclass(frozen=True)
+class Background:
+    """What the report shows besides the figures."""
+
+    epochs: Sequence[Epoch]
+    mistakes: Sequence[Mistake]
+    settings: Mapping[str, object]
+    environment: Mapping[str, object]
+
+
+def render(report: EvaluationReport, background: Background) -> str:
+    """The whole page. Every string that comes from data is escaped."""
+    title = f"{report.run}: {percent(report.accuracy.value)} of {report.accuracy.n} pictures right"
+    sections = (
+        _header(report),
+        _headline(report),
+        _figures(report),
+        _groups(report.groups),
+        _trust(report.trust),
+        _unknown(report.trust),
+        _mistakes(background.mistakes),
+        _confused(report.confused),
+        _confusion(report),
+        _classes(report.classes),
+        _curves(background.epochs),
+        _keys("Settings", background.settings),
+        _keys("Environment", background.environment),
+        _footer(),
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n<style>\n{_style()}</style>\n</head>\n"
+        f"<body>\n<main>\n{''.join(sections)}</main>\n</body>\n</html>\n"
+    )
+
+
+def _style() -> str:
+    return resources.files("snaptune.evaluation").joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _section(title: str, note: str, body: str) -> str:
+    """A heading, a sentence on how to read it (plain text), and ready HTML; nothing without a body."""
+    explained = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f"<section>\n<h2>{escape(title)}</h2>\n{explained}\n{body}\n</section>\n" if body else ""
+
+
+def _range(estimate: Estimate) -> str:
+    return f"{percent(estimate.low, 0)} to {percent(estimate.high, 0)}"
+
+
+def _header(report: EvaluationReport) -> str:
+    return (
+        f"<header>\n<p>Evaluation report</p>\n<h1>{escape(report.run)}</h1>\n"
+        f"<p>{escape(report.dataset)}, {escape(report.part)} pictures</p>\n</header>\n"
+    )
+
+
+def _headline(report: EvaluationReport) -> str:
+    found = report.accuracy
+    about = "".join(f"<li>{escape(sentence)}</li>" for sentence in report.about)
+    return (
+        f'<div class="headline">\n<div><div class="value">{percent(found.value)}</div>\n'
+        f'<p class="what">accuracy on {found.n} pictures<br>95 % interval: {_range(found)}</p></div>\n'
+        f"<ul>{about}</ul>\n</div>\n"
+    )
+
+
+def _figures(report: EvaluationReport) -> str:
+    shares = [("Among the top 5", report.top5), ("Balanced accuracy", report.balanced_accuracy)]
+    cards = [_figure(name, percent(found.value), _range(found)) for name, found in shares if found]
+    loss = report.log_loss
+    cards.append(_figure("Log loss", f"{loss.value:.3f}", f"{loss.low:.3f} to {loss.high:.3f}"))
+    return f'<dl class="figures">{"".join(cards)}</dl>\n'
+
+
+def _figure(name: str, value: str, ends: str) -> str:
+    return (
+        f'<div class="figure"><dt>{escape(name)}</dt><dd class="value">{escape(value)}</dd>'
+        f'<dd class="range">{escape(ends)}</dd></div>'
+    )
+
+
+def _groups(groups: Sequence[Share]) -> str:
+    if not groups:
+        return ""
+    chart = interval_chart("Accuracy by group", [(group.name, group.accuracy) for group in groups])
+    note = "Dot: share of the group's pictures answered rightly. Line: 95 % interval (Wilson)."
+    return _section("Accuracy by group", note, f'<div class="card">{chart}</div>')
+
+
+def _trust(trust: Trust) -> str:
+    temperature = trust.calibration.temperature
+    note = (
+        "On the diagonal, 90 % confidence means right nine times in ten. Each point stands for equally many "
+        "pictures; lines are 95 % intervals (Wilson). "
+    )
+    if trust.fitted_here:
+        note += (
+            f"The model's logits are divided by {temperature:.2f}, fitted on these pictures. The right-hand "
+            "figures are cross-fitted: each picture is judged with a number fitted without its fold."
+        )
+    else:
+        note += f"The model's logits are divided by {temperature:.2f}, fitted on the validation part."
+    charts = "".join(
+        f'<div class="card">{_reliability(title, found)}</div>'
+        for title, found in (("As trained", trust.before), ("With temperature", trust.after))
+    )
+    return _section("How far to trust its confidence", note, f'<div class="pair">{charts}</div>')
+
+
+def _reliability(title: str, found: CalibrationError) -> str:
+    error = found.error
+    points = [(item.confidence, item.right) for item in found.bins]
+    return reliability_diagram(title, points) + (
+        f'<p class="note">Calibration error {error.value:.3f} ({error.low:.3f} to {error.high:.3f}, '
+        f"n = {error.n}). Exact confidences would show {found.chance:.3f} on so few pictures, and seldom "
+        f"over {found.chance_most:.3f}.</p>"
+    )
+
+
+def _unknown(trust: Trust) -> str:
+    wanted, found = trust.calibration.max_wrong, trust.unknown
+    promise = f"at most {percent(wanted)} of all pictures get a wrong answer"
+    if found is None:
+        needed = math.ceil(1 / wanted) - 1
+        text = f"No threshold: that {promise} takes at least {needed} validation pictures to show."
+        return _section("None of these", "", f"<p>{escape(text)}</p>")
+    text = (
+        f"Answers of {percent(found.confidence)} confidence or less are better taken as “unknown”. This "
+        f"threshold is chosen on the validation part so that {promise}, on average over new ones like those."
+    )
+    cards = (
+        _figure("Pictures answered", percent(found.answered.value), _range(found.answered)),
+        _figure("Right among the answered", percent(found.right.value), _range(found.right)),
+        _figure("Wrong answers let through", percent(found.wrong.value), _range(found.wrong)),
+    )
+    body = f'<p>{escape(text)}</p><dl class="figures">{"".join(cards)}</dl>'
+    return _section("None of these", "", body)
+
+
+def _mistakes(mistakes: Sequence[Mistake]) -> str:
+    items = "".join(_gallery_item(mistake) for mistake in mistakes)
+    note = "The wrong answers given with most confidence. Some may be right, and the label wrong."
+    return _section("Worst mistakes", note, items and f'<ul class="gallery">{items}</ul>')
+
+
+def _gallery_item(mistake: Mistake) -> str:
+    picture = base64.b64encode(mistake.jpeg).decode("ascii")
+    group = f" ({escape(mistake.group)})" if mistake.group else ""
+    return (
+        f'<li><img src="data:image/jpeg;base64,{picture}" alt="{escape(mistake.id)}">'
+        f"<b>{escape(mistake.predicted)}</b> {percent(mistake.confidence, 0)}<br>"
+        f'is {escape(mistake.label)}<br><span class="id">{escape(mistake.id)}{group}</span></li>'
+    )
+
+
+def _confused(pairs: Sequence[Confused]) -> str:
+    rows = "".join(
+        f'<tr><th scope="row">{escape(pair.label)}</th><td class="text">{escape(pair.predicted)}</td>'
+        f"<td>{pair.count} of {pair.support}</td><td>{percent(pair.count / pair.support, 0)}</td></tr>"
+        for pair in pairs
+    )
+    head = _table_head(("True class", "Taken for", "Pictures", "Share of the class"), text_columns=2)
+    return _section(
+        "Most confused pairs",
+        "",
+        rows and f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>',
+    )
+
+
+def _confusion(report: EvaluationReport) -> str:
+    counts = np.asarray(report.confusion)
+    names = [item.name for item in report.classes]
+    note = "Rows: true class. Columns: answer. Numbers are pictures; the shade is the share of the row."
+    if len(names) > MOST_CLASSES:
+        wrong = counts.sum(axis=0) + counts.sum(axis=1) - 2 * np.diag(counts)
+        chosen = np.sort(np.argsort(-wrong, kind="stable")[:MOST_CLASSES])
+        note += f" The {MOST_CLASSES} classes with most mistakes of {len(names)}; all are in report.json."
+        counts, names = counts[np.ix_(chosen, chosen)], [names[index] for index in chosen]
+    chart = heat_map("Confusion matrix", counts.tolist(), names)
+    return _section("Confusion matrix", note, f'<div class="card">{chart}</div>')
+
+
+def _classes(classes: Sequence[ClassScore]) -> str:
+    head = _table_head(("Class", "Pictures", "Precision", "", "Recall", "", "F1", ""))
+    rows = "".join(
+        f'<tr><th scope="row">{escape(item.name)}</th><td>{item.support}</td>'
+        + "".join(
+            f'<td>{percent(found.value, 0)}</td><td class="range">{_range(found) if found.n else ""}</td>'
+            for found in (item.precision, item.recall, item.f1)
+        )
+        + "</tr>"
+        for item in classes
+    )
+    note = (
+        "Precision: how many of the pictures taken for the class are of it. Recall: how many of the class "
+        "were found. F1: their harmonic mean. The intervals (95 %, Wilson) take pictures as independent."
+    )
+    return _section(
+        "Every class", note, f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _table_head(names: Sequence[str], text_columns: int = 1) -> str:
+    cells = "".join(
+        f'<th scope="col"{" class=text" if index < text_columns else ""}>{escape(name)}</th>'
+        for index, name in enumerate(names)
+    )
+    return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _curves(epochs: Sequence[Epoch]) -> str:
+    if not epochs:
+        return ""
+    kept = max((index + 1 for index, epoch in enumerate(epochs) if epoch.kept), default=None)
+    loss = line_chart(
+        "Loss",
+        [
+            Series("validation", tuple(epoch.validation_loss for epoch in epochs), "blue"),
+            Series("training", tuple(epoch.train_loss for epoch in epochs), "orange"),
+        ],
+        kept=kept,
+    )
+    accuracy = line_chart(
+        "Accuracy",
+        [
+            Series("validation", tuple(epoch.validation_accuracy for epoch in epochs), "blue"),
+            Series("training", tuple(epoch.train_accuracy for epoch in epochs), "orange"),
+        ],
+        as_percent=True,
+        kept=kept,
+    )
+    note = "Training figures are of augmented pictures, taken while the weights still move."
+    body = f'<div class="pair"><div class="card">{loss}</div><div class="card">{accuracy}</div></div>'
+    return _section("Learning curves", note, body)
+
+
+def _keys(title: str, values: Mapping[str, object]) -> str:
+    rows = "".join(
+        f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
+        for name, value in values.items()
+    )
+    return _section(title, "", rows and f'<div class="card"><dl class="keys">{rows}</dl></div>')
+
+
+def _footer() -> str:
+    return (
+        "<footer>Every figure comes with an interval that would hold the true value in 95 of 100 such "
+        "evaluations. All of them are in report.json, every answer in predictions.csv.</footer>\n"
+    )

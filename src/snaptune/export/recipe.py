@@ -1,0 +1,166 @@
+"""The one recipe as an ONNX graph that gives Pillow's pixels, bit for bit.
+
+ONNX's own antialiased Resize computes its weights in 32-bit floats, so that up to a tenth of the
+pixels differ from Pillow's by one step, which moves a trained model's probabilities by up to 1e-3;
+OpenVINO ignores the antialiasing without a word, and others reject it. Here each pass gathers the
+rows that a result depends on and multiplies them with Pillow's own weights, whole numbers of 22 bits,
+a byte at a time: whole numbers come out the same on every machine.
+"""
+
+from __future__ import annotations
+
+import onnx
+
+from snaptune.images.preprocess import Preprocess
+
+OPSET, IR_VERSION = 18, 10
+UNIT_BITS = 22
+"""Pillow holds a weight of 1 as 2**22."""
+
+
+def recipe_graph(preprocess: Preprocess) -> onnx.ModelProto:
+    """`Preprocess` as a graph: `image` uint8 [height, width, 3] to `pre_pixels` float32 [1, 3, size, size].
+
+    Every node bears the name of its result, so that a runtime can be told where to run it.
+    """
+    model: onnx.ModelProto = onnx.parser.parse_model(recipe_text(preprocess))
+    for node in model.graph.node:
+        node.name = node.output[0]
+    return model
+
+
+def recipe_text(preprocess: Preprocess) -> str:
+    """The graph in ONNX's text form: `Preprocess.fitted_size`, `resized`, `padded`, then normalisation."""
+    size = preprocess.size
+    mean, std = (_floats(values) for values in (preprocess.mean, preprocess.std))
+    return f"""
+<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
+recipe (uint8[height, width, 3] image) => (float[1, 3, {size}, {size}] pre_pixels) {{
+    {_CONSTANTS}
+    pre_size = Constant <value = int64[1] {{{size}}}> ()
+    pre_shape = Shape (image)
+    pre_height = Slice (pre_shape, pre_0, pre_1)
+    pre_width = Slice (pre_shape, pre_1, pre_2)
+    pre_longest = Max (pre_height, pre_width)
+    pre_twice_longest = Add (pre_longest, pre_longest)
+    pre_twice_size = Add (pre_size, pre_size)
+    {_fitted("height")}
+    {_fitted("width")}
+    {_weights("height")}
+    {_weights("width")}
+    pre_flat = Constant <value = int64[2] {{0, -1}}> ()
+    pre_rows = Reshape (image, pre_flat)
+    {_resampled("height", "pre_rows")}
+    pre_by_row = Concat <axis = 0> (pre_fitted_height, pre_width, pre_3)
+    pre_short = Reshape (pre_resampled_height, pre_by_row)
+    pre_turned = Transpose <perm = [1, 2, 0]> (pre_short)
+    pre_columns = Reshape (pre_turned, pre_flat)
+    {_resampled("width", "pre_columns")}
+    pre_by_column = Concat <axis = 0> (pre_1, pre_fitted_width, pre_3, pre_fitted_height)
+    pre_small = Reshape (pre_resampled_width, pre_by_column)
+    pre_channels_first = Transpose <perm = [0, 2, 3, 1]> (pre_small)
+    pre_float = Cast <to = 1> (pre_channels_first)
+    {_margins("height")}
+    {_margins("width")}
+    pre_none = Constant <value = int64[2] {{0, 0}}> ()
+    pre_margins = Concat <axis = 0> (pre_none, pre_before_height, pre_before_width,
+        pre_none, pre_after_height, pre_after_width)
+    pre_padded = Pad <mode = "edge"> (pre_float, pre_margins)
+    pre_mean = Constant <value = float[1, 3, 1, 1] {{{mean}}}> ()
+    pre_std = Constant <value = float[1, 3, 1, 1] {{{std}}}> ()
+    pre_centred = Sub (pre_padded, pre_mean)
+    pre_pixels = Div (pre_centred, pre_std)
+}}"""
+
+
+_CONSTANTS = f"""pre_0 = Constant <value = int64[1] {{0}}> ()
+    pre_1 = Constant <value = int64[1] {{1}}> ()
+    pre_2 = Constant <value = int64[1] {{2}}> ()
+    pre_3 = Constant <value = int64[1] {{3}}> ()
+    pre_nought = Constant <value = double {{0.0}}> ()
+    pre_half = Constant <value = double {{0.5}}> ()
+    pre_one = Constant <value = double {{1.0}}> ()
+    pre_unit = Constant <value = double {{{2.0**UNIT_BITS}}}> ()
+    pre_whole_unit = Constant <value = int32 {{{2**UNIT_BITS}}}> ()
+    pre_half_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 1)}}}> ()
+    pre_256 = Constant <value = int32 {{256}}> ()
+    pre_places = Constant <value = int32[3, 1] {{65536, 256, 1}}> ()"""
+
+
+def _fitted(side: str) -> str:
+    """max(1, (2 * side * size + longest) // (2 * longest)): `Preprocess.fitted_size`."""
+    return f"""pre_scaled_{side} = Mul (pre_{side}, pre_twice_size)
+    pre_half_up_{side} = Add (pre_scaled_{side}, pre_longest)
+    pre_rounded_{side} = Div (pre_half_up_{side}, pre_twice_longest)
+    pre_fitted_{side} = Max (pre_rounded_{side}, pre_1)"""
+
+
+def _weights(side: str) -> str:
+    """Which rows each result depends on, and by how much: int64 [out, taps] and uint8 [out, 3, taps].
+
+    A triangle as wide as the scale, around the middle of the result; rows outside the picture
+    count for nothing. In the order of Pillow's own arithmetic, in doubles as there.
+    """
+    return f"""pre_in_{side} = Cast <to = 11> (pre_{side})
+    pre_out_{side} = Cast <to = 11> (pre_fitted_{side})
+    pre_scale_{side} = Div (pre_in_{side}, pre_out_{side})
+    pre_reach_{side} = Max (pre_scale_{side}, pre_one)
+    pre_reach_up_{side} = Ceil (pre_reach_{side})
+    pre_diameter_{side} = Add (pre_reach_up_{side}, pre_reach_up_{side})
+    pre_count_{side} = Add (pre_diameter_{side}, pre_one)
+    pre_one_count_{side} = Squeeze (pre_count_{side})
+    pre_taps_{side} = Range (pre_nought, pre_one_count_{side}, pre_one)
+    pre_one_out_{side} = Squeeze (pre_out_{side})
+    pre_results_{side} = Range (pre_nought, pre_one_out_{side}, pre_one)
+    pre_middles_{side} = Add (pre_results_{side}, pre_half)
+    pre_flat_centre_{side} = Mul (pre_middles_{side}, pre_scale_{side})
+    pre_centre_{side} = Unsqueeze (pre_flat_centre_{side}, pre_1)
+    pre_start_{side} = Sub (pre_centre_{side}, pre_reach_{side})
+    pre_start_up_{side} = Add (pre_start_{side}, pre_half)
+    pre_first_{side} = Floor (pre_start_up_{side})
+    pre_row_{side} = Add (pre_first_{side}, pre_taps_{side})
+    pre_offset_{side} = Sub (pre_row_{side}, pre_centre_{side})
+    pre_middle_offset_{side} = Add (pre_offset_{side}, pre_half)
+    pre_slope_{side} = Div (pre_one, pre_reach_{side})
+    pre_signed_{side} = Mul (pre_middle_offset_{side}, pre_slope_{side})
+    pre_distance_{side} = Abs (pre_signed_{side})
+    pre_below_one_{side} = Sub (pre_one, pre_distance_{side})
+    pre_triangle_{side} = Max (pre_below_one_{side}, pre_nought)
+    pre_last_{side} = Sub (pre_in_{side}, pre_one)
+    pre_not_before_{side} = Max (pre_row_{side}, pre_nought)
+    pre_held_{side} = Min (pre_not_before_{side}, pre_last_{side})
+    pre_inside_{side} = Equal (pre_held_{side}, pre_row_{side})
+    pre_raw_{side} = Where (pre_inside_{side}, pre_triangle_{side}, pre_nought)
+    pre_total_{side} = ReduceSum (pre_raw_{side}, pre_1)
+    pre_share_{side} = Div (pre_raw_{side}, pre_total_{side})
+    pre_units_{side} = Mul (pre_share_{side}, pre_unit)
+    pre_units_up_{side} = Add (pre_units_{side}, pre_half)
+    pre_whole_{side} = Cast <to = 6> (pre_units_up_{side})
+    pre_lines_{side} = Unsqueeze (pre_whole_{side}, pre_1)
+    pre_shifted_{side} = Div (pre_lines_{side}, pre_places)
+    pre_digits_{side} = Mod (pre_shifted_{side}, pre_256)
+    pre_bytes_{side} = Cast <to = 2> (pre_digits_{side})
+    pre_index_{side} = Cast <to = 7> (pre_held_{side})"""
+
+
+def _resampled(side: str, rows: str) -> str:
+    """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does."""
+    return f"""pre_gathered_{side} = Gather <axis = 0> ({rows}, pre_index_{side})
+    pre_products_{side} = MatMulInteger (pre_bytes_{side}, pre_gathered_{side})
+    pre_placed_{side} = Mul (pre_products_{side}, pre_places)
+    pre_sum_{side} = ReduceSum <keepdims = 0> (pre_placed_{side}, pre_1)
+    pre_sum_up_{side} = Add (pre_sum_{side}, pre_half_unit)
+    pre_step_{side} = Div (pre_sum_up_{side}, pre_whole_unit)
+    pre_resampled_{side} = Cast <to = 2> (pre_step_{side})"""
+
+
+def _margins(side: str) -> str:
+    """The smaller half of the margin before the picture, the rest after it: `Preprocess.padded`."""
+    return f"""pre_margin_{side} = Sub (pre_size, pre_fitted_{side})
+    pre_before_{side} = Div (pre_margin_{side}, pre_2)
+    pre_after_{side} = Sub (pre_margin_{side}, pre_before_{side})"""
+
+
+def _floats(values: tuple[float, float, float]) -> str:
+    """Statistics for channel values of 0–1, written for values of 0–255."""
+    return ", ".join(f"{value * 255:.9g}" for value in values)

@@ -1,0 +1,113 @@
+"""What the page does without our headers and without the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from snaptune.demo.serve import make_server
+from tests.demo.conftest import PlainHandler, Serve, running
+from tests.demo.test_page import open_demo, start_self_test
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    with browser.new_context() as context:
+        yield context
+
+
+def loads_of(page: Page) -> list[str]:
+    """Fills up with the address of each document that the page loads."""
+    loads: list[str] = []
+    page.on("framenavigated", lambda frame: loads.append(frame.url))
+    return loads
+
+
+def isolated(page: Page) -> bool:
+    return bool(page.evaluate("crossOriginIsolated"))
+
+
+def test_on_a_plain_server_it_isolates_itself_with_one_reload(page: Page, site: Path, serve: Serve) -> None:
+    loads = loads_of(page)
+    open_demo(page, serve(site, plain=True))
+
+    assert isolated(page)
+    assert len(loads) == 2
+    expect(page.locator("#engine-name")).to_contain_text("thread")
+
+
+def test_our_server_needs_no_reload(page: Page, site: Path, serve: Serve) -> None:
+    loads = loads_of(page)
+    open_demo(page, serve(site))
+
+    assert isolated(page)
+    assert len(loads) == 1
+
+
+def test_without_a_service_worker_it_runs_one_thread_and_says_why(
+    browser: Browser, site: Path, serve: Serve
+) -> None:
+    with browser.new_context() as context:
+        context.add_init_script("delete Navigator.prototype.serviceWorker")
+        page = context.new_page()
+        loads = loads_of(page)
+        open_demo(page, serve(site, plain=True))
+
+        assert not isolated(page)
+        assert len(loads) == 1
+        expect(page.locator("#engine-name")).to_have_text("WebAssembly · 1 thread")
+        page.locator("#engine").click()
+        expect(page.locator("#engine-why")).to_contain_text("does not send the headers")
+        start_self_test(page)
+        expect(page.locator("#test-result")).to_contain_text("Passed: 6 of 6", timeout=30_000)
+
+
+def test_never_reloads_twice(browser: Browser, site: Path, serve: Serve) -> None:
+    """Where the service worker controls the page but isolation fails all the same, the page goes on."""
+    with browser.new_context() as context:
+        context.add_init_script("Object.defineProperty(window, 'crossOriginIsolated', {value: false})")
+        page = context.new_page()
+        loads = loads_of(page)
+        open_demo(page, serve(site, plain=True))
+
+        assert len(loads) == 2
+        expect(page.locator("#engine-name")).to_have_text("WebAssembly · 1 thread")
+
+
+def test_the_second_visit_works_without_the_server(context: BrowserContext, site: Path) -> None:
+    with running(make_server(site, 0)) as url:
+        open_demo(context.new_page(), url)
+    page = context.new_page()
+    open_demo(page, url)
+
+    assert isolated(page)
+    start_self_test(page)
+    expect(page.locator("#test-result")).to_contain_text("Passed: 6 of 6", timeout=30_000)
+
+
+def test_the_large_files_are_fetched_once(
+    context: BrowserContext, site: Path, serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+
+    def log(self: PlainHandler, format: str, *args: object) -> None:
+        served.append(str(args[0]).split()[1])
+
+    monkeypatch.setattr(PlainHandler, "log_message", log)
+    url = serve(site, plain=True)
+    for _ in range(3):
+        open_demo(context.new_page(), url)
+
+    large = sorted(path for path in served if path.endswith((".onnx", ".gzip")))
+    assert len(large) == 2, large
+
+
+def test_works_under_a_sub_path(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site.parent, plain=True) + site.name + "/")
+
+    assert isolated(page)
+    start_self_test(page)
+    expect(page.locator("#test-result")).to_contain_text("Passed: 6 of 6", timeout=30_000)

@@ -1,0 +1,233 @@
+"""The demo in a real browser."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from snaptune.demo.build import DemoSample
+from snaptune.demo.serve import HEADERS
+from tests.demo.conftest import Serve
+from tests.demo.tiny import Tiny
+
+
+def open_demo(page: Page, url: str) -> None:
+    """Open the demo and wait until its model has answered for the first sample."""
+    page.goto(url)
+    expect(page.locator("#engine")).to_be_visible(timeout=60_000)
+    expect(page.locator("#winner")).not_to_be_empty()
+
+
+def start_self_test(page: Page) -> None:
+    page.get_by_text("Self-test:").click()
+    page.get_by_role("button", name="Run the self-test").click()
+
+
+def percents(texts: list[str]) -> list[float]:
+    """The shares, 0 to 1, that the texts name to a tenth of a percent."""
+    return [float(re.findall(r"[0-9.]+", text)[0]) / 100 for text in texts]
+
+
+def winner(class_names: tuple[str, ...], probabilities: tuple[float, ...]) -> str:
+    return class_names[probabilities.index(max(probabilities))]
+
+
+def test_self_test_finds_every_sample_within_a_thousandth(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+    start_self_test(page)
+
+    result = page.locator("#test-result")
+    expect(result).to_contain_text("Passed: 6 of 6 pictures", timeout=30_000)
+    found = re.search(r"probability is ([0-9.]+)", result.inner_text())
+    assert found is not None
+    assert float(found[1]) <= 1e-3
+
+
+def test_self_test_notices_another_model(page: Page, site: Path, serve: Serve) -> None:
+    def lie(route: object) -> None:
+        manifest = json.loads((site / "manifest.json").read_text("utf-8"))
+        manifest["samples"][2]["probabilities"].reverse()
+        route.fulfill(json=manifest, headers=HEADERS)  # type: ignore[attr-defined]
+
+    page.context.route("**/manifest.json", lie)
+    open_demo(page, serve(site))
+    start_self_test(page)
+
+    expect(page.locator("#test-result")).to_contain_text("Failed", timeout=30_000)
+
+
+def test_a_sample_shows_its_answer_and_true_label(
+    page: Page, site: Path, serve: Serve, samples: list[DemoSample], tiny: Tiny
+) -> None:
+    open_demo(page, serve(site))
+    for sample in samples:
+        page.locator("#samples").get_by_role("button", name=sample.label, exact=True).click()
+        expected = winner(tiny.class_names, sample.probabilities)
+        verdict = "✓ True label" if expected == sample.label else f"✗ True label: {sample.label}"
+        expect(page.locator("#winner")).to_have_text(expected)
+        expect(page.locator("#verdict")).to_have_text(verdict)
+        shares = percents(page.locator("#bars .share").all_inner_texts())
+        assert shares == pytest.approx(sorted(sample.probabilities, reverse=True)[:5], abs=1.5e-3)
+
+
+def test_an_uploaded_picture_is_answered_as_pytorch_does(
+    page: Page, site: Path, serve: Serve, pictures: dict[str, bytes], tiny: Tiny
+) -> None:
+    open_demo(page, serve(site))
+    buffer = io.BytesIO()
+    Image.open(io.BytesIO(pictures["peace"])).resize((371, 240)).save(buffer, "PNG")
+    page.locator("#file").set_input_files(
+        {"name": "my own.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    )
+
+    probabilities = tiny.probabilities(buffer.getvalue())
+    expect(page.locator("#verdict")).to_contain_text("confident")
+    expect(page.locator("#winner")).to_have_text(winner(tiny.class_names, probabilities))
+    (share,) = percents([page.locator("#verdict").inner_text()])
+    assert share == pytest.approx(max(probabilities), abs=1.5e-3)
+
+
+def test_a_file_that_is_no_picture_gets_a_message(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+    page.locator("#file").set_input_files({"name": "a.txt", "mimeType": "text/plain", "buffer": b"hello"})
+
+    expect(page.locator("#notice")).to_have_text(re.compile("cannot read that file as a picture"))
+
+
+@pytest.mark.parametrize("event", ["drop", "paste"])
+def test_a_picture_can_be_dropped_or_pasted(page: Page, site: Path, serve: Serve, event: str) -> None:
+    open_demo(page, serve(site))
+    page.evaluate(
+        """async (event) => {
+          const sample = document.querySelector('#samples li:last-child img');
+          const picture = await (await fetch(sample.src)).blob();
+          const data = new DataTransfer();
+          data.items.add(new File([picture], 'dropped.jpg', {type: picture.type}));
+          const init = {bubbles: true, cancelable: true};
+          document.body.dispatchEvent(event === 'drop'
+            ? new DragEvent('drop', {...init, dataTransfer: data})
+            : new ClipboardEvent('paste', {...init, clipboardData: data}));
+        }""",
+        event,
+    )
+
+    expect(page.locator("#picture")).to_have_attribute("alt", "Your picture")
+    expect(page.locator("#verdict")).to_have_text(re.compile("confident"))
+
+
+def test_asks_no_other_origin(page: Page, site: Path, serve: Serve) -> None:
+    url = serve(site)
+    asked: list[str] = []
+    page.context.on("request", lambda request: asked.append(request.url))
+    open_demo(page, url)
+    start_self_test(page)
+    expect(page.locator("#test-result")).to_contain_text("Passed", timeout=30_000)
+
+    assert any("model." in address for address in asked)
+    assert [address for address in asked if not address.startswith((url, f"blob:{url}"))] == []
+
+
+def test_the_policy_stops_requests_to_other_origins(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+
+    blocked = page.evaluate(
+        """() => new Promise((resolve) => {
+          document.addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));
+          fetch('http://127.0.0.1:9/').catch(() => {});
+        })"""
+    )
+
+    assert blocked == "connect-src"
+
+
+def test_opened_from_disk_it_says_what_to_do(page: Page, site: Path) -> None:
+    page.goto((site / "index.html").as_uri())
+
+    expect(page.locator("#notice")).to_contain_text("python -m http.server")
+    expect(page.locator("#notice")).to_have_css("opacity", "1", timeout=10_000)
+
+
+@pytest.mark.parametrize("damage", [b"cut short", None])
+def test_says_that_the_model_file_is_damaged(
+    page: Page, site: Path, serve: Serve, tmp_path: Path, damage: bytes | None
+) -> None:
+    copy = copy_of(site, tmp_path)
+    (model,) = (copy / "model").iterdir()
+    data = model.read_bytes()
+    model.write_bytes(damage or data[:1000] + bytes(100) + data[1100:])
+    page.goto(serve(copy))
+
+    expect(page.locator("#notice")).to_contain_text("is damaged or from another build", timeout=60_000)
+    expect(page.locator("#loading")).to_be_hidden()
+
+
+def test_says_that_the_model_file_is_missing(page: Page, site: Path, serve: Serve, tmp_path: Path) -> None:
+    copy = copy_of(site, tmp_path)
+    (model,) = (copy / "model").iterdir()
+    model.unlink()
+    page.goto(serve(copy))
+
+    expect(page.locator("#notice")).to_contain_text("the server answered 404", timeout=60_000)
+
+
+def copy_of(site: Path, folder: Path) -> Path:
+    target = folder / "copy"
+    for path in site.rglob("*"):
+        if path.is_file():
+            place = target / path.relative_to(site)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    return target
+
+
+# The camera
+
+
+def test_the_camera_is_answered_as_pytorch_does(
+    camera_page: Page, site: Path, serve: Serve, camera_picture: bytes, tiny: Tiny
+) -> None:
+    page = camera_page
+    open_demo(page, serve(site))
+    page.get_by_role("button", name="Use the camera").click()
+
+    expected = winner(tiny.class_names, tiny.probabilities(camera_picture))
+    expect(page.locator("#rate")).to_contain_text("frames a second")
+    expect(page.locator("#verdict")).to_contain_text("confident")
+    expect(page.locator("#winner")).to_have_text(expected)
+
+
+def test_pause_freeze_and_mirror(camera_page: Page, site: Path, serve: Serve) -> None:
+    page = camera_page
+    open_demo(page, serve(site))
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#rate")).to_contain_text("frames a second")
+
+    expect(page.locator("#video")).to_have_class("mirrored")
+    page.get_by_role("button", name="Mirror").click()
+    expect(page.locator("#video")).not_to_have_class("mirrored")
+
+    page.get_by_role("button", name="Pause").click()
+    assert page.evaluate("document.querySelector('#video').paused")
+    page.get_by_role("button", name="Pause").click()
+    assert not page.evaluate("document.querySelector('#video').paused")
+
+    page.get_by_role("button", name="Freeze").click()
+    expect(page.locator("#picture")).to_have_attribute("alt", "Your picture")
+    expect(page.locator("#video")).to_be_hidden()
+    assert page.evaluate("document.querySelector('#video').srcObject") is None
+
+
+def test_says_why_there_is_no_camera(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+    page.get_by_role("button", name="Use the camera").click()
+
+    expect(page.locator("#notice")).to_have_text(
+        re.compile("No camera was found|was not allowed to use the camera")
+    )
+    expect(page.locator("#camera-actions")).to_be_hidden()

@@ -1,0 +1,110 @@
+"""What a user feels: accessibility, smoothness, and an honest 'none of these'."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from snaptune.demo.build import DemoCard, DemoSample, build_demo
+from tests.demo.conftest import Serve
+from tests.demo.test_page import open_demo, start_self_test
+from tests.demo.tiny import Tiny
+
+AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing(browser: Browser, site: Path, serve: Serve, scheme: Any, width: int) -> None:
+    if not AXE.exists():
+        pytest.skip("axe-core is not installed: npm ci --ignore-scripts")
+    with browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
+    ) as context:
+        page = context.new_page()
+        open_demo(page, serve(site))
+        page.get_by_text("About this model").click()
+        start_self_test(page)
+        expect(page.locator("#test-table")).to_be_visible(timeout=30_000)
+        page.add_script_tag(path=AXE)
+        found = page.evaluate("axe.run()")
+
+    assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+
+
+def test_the_page_does_not_scroll_sideways_on_a_phone(browser: Browser, site: Path, serve: Serve) -> None:
+    with browser.new_context(viewport={"width": 390, "height": 844}) as context:
+        page = context.new_page()
+        open_demo(page, serve(site))
+
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_everything_is_reached_and_run_by_keyboard(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+    reached = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        reached.append(
+            page.evaluate("document.activeElement.id || document.activeElement.textContent.trim()")
+        )
+
+    samples = ["call", "dislike", "fist", "like", "palm", "peace"]
+    assert [name for name in reached if name in ("file", "camera", *samples)] == ["file", "camera", *samples]
+    page.locator("#samples button").nth(3).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#picture")).to_have_attribute("alt", "Sample: like")
+    expect(page.locator("#spoken")).to_contain_text("%")
+
+
+def test_the_page_never_waits_for_the_model(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+
+    gap = page.evaluate(
+        """async () => {
+          let [last, worst, going] = [performance.now(), 0, true];
+          const channel = new MessageChannel();
+          channel.port1.onmessage = () => {
+            const now = performance.now();
+            worst = Math.max(worst, now - last);
+            last = now;
+            if (going) channel.port2.postMessage(0);
+          };
+          channel.port2.postMessage(0);
+          for (const button of document.querySelectorAll('#samples button')) {
+            button.click();
+            await new Promise((resolve) => setTimeout(resolve, 300));
+          }
+          going = false;
+          return worst;
+        }"""
+    )
+
+    assert gap < 50
+
+
+def test_below_the_threshold_it_is_none_of_these(
+    page: Page, serve: Serve, tiny: Tiny, samples: list[DemoSample], card: DemoCard, tmp_path: Path
+) -> None:
+    sample = samples[0]
+    confidence = max(sample.probabilities)
+    site = build_demo(tiny.onnx, [sample], tmp_path / "site", card=card, unknown_threshold=confidence + 0.01)
+    open_demo(page, serve(site))
+
+    expect(page.locator("#winner")).to_have_text("None of these")
+    expect(page.locator("#verdict")).to_contain_text("closest is")
+
+
+def test_the_card_shows_accuracy_with_its_interval(page: Page, site: Path, serve: Serve) -> None:
+    open_demo(page, serve(site))
+    page.get_by_text("About this model").click()
+
+    assert page.title() == "Hand gestures"
+    card = page.locator("#card")
+    expect(card).to_contain_text("93.4 % of 137 pictures kept out of training")
+    expect(card).to_contain_text("95 % interval 87.9 % to 96.5 %")
+    expect(card).to_contain_text(json.loads((site / "manifest.json").read_text("utf-8"))["model"]["sha256"])
