@@ -95,8 +95,13 @@ class Classifier:
         opened = [_opened(picture, number) for number, picture in enumerate(pictures)]
         if not opened:
             return []
-        answers = self.probabilities(np.stack([self.preprocess.pixels(image) for _, image in opened]))
-        return [self._prediction(name, row, top) for (name, _), row in zip(opened, answers, strict=True)]
+        pixels = np.stack([self.preprocess.pixels(image) for _, image in opened])
+        return self.answers([name for name, _ in opened], pixels, top)
+
+    def answers(self, names: Sequence[str], pixels: Pixels, top: int = 5) -> list[Prediction]:
+        """The answer for each row of prepared uint8 [n, height, width, 3], under its name."""
+        rows = self.probabilities(pixels)
+        return [self._prediction(name, row, top) for name, row in zip(names, rows, strict=True)]
 
     @torch.no_grad()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from snaptune.errors import ConfigError, RunError
+from snaptune.errors import ConfigError, ImageError, RunError
 
 MIN_SIZE, MAX_SIZE = 8, 2048
+MAX_ASPECT = 16
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -65,6 +66,17 @@ class Preprocess:
     def pixels(self, image: Image.Image) -> Pixels:
         """The deterministic prefix: an RGB picture of any size to uint8 [size, size, 3]."""
         return self.padded(self.resized(image))
+
+    def short_side(self, image: Image.Image) -> Pixels:
+        """Another geometry, for prediction only (spec I1): shortest side to `size`, nothing padded."""
+        shortest, longest = sorted(image.size)
+        if longest > MAX_ASPECT * shortest:
+            raise ImageError(
+                f"{image.width}x{image.height} is longer than {MAX_ASPECT} times its short side; "
+                "leave out --fit short-side."
+            )
+        width, height = ((2 * side * self.size + shortest) // (2 * shortest) for side in image.size)
+        return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"

@@ -75,6 +75,12 @@ def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: floa
     return groups
 
 
+def takes_any_size(model: nn.Module) -> bool:
+    """Whether a model takes pictures of any height and width, as convolutional ones do."""
+    config: Any = getattr(model, "pretrained_cfg", {})
+    return not config.get("fixed_input_size", False)
+
+
 def classifier_prefix(model: nn.Module) -> str:
     """Name of the head inside the model's state, such as `fc`."""
     config: Any = model.pretrained_cfg
