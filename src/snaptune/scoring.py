@@ -9,9 +9,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
-from snaptune.data.splits import PARTS
 from snaptune.errors import ConfigError, DataError, ImageError
 from snaptune.evaluation.calibration import (
     Calibration,

@@ -105,7 +105,7 @@ def _proposed(hashes: npt.NDArray[np.uint64]) -> Iterator[Pairs]:
     """Pairs within `MAX_BITS`: hashes that agree in two of their eight bytes meet in one of 28 tables."""
     octets = hashes[:, None].view(np.uint8)
     for one, other in combinations(range(8), 2):
-        keys = octets[:, one].astype(np.uint32) << 8 | octets[:, other]
+        keys: npt.NDArray[np.uint32] = octets[:, one].astype(np.uint32) * np.uint32(256) + octets[:, other]
         order = np.argsort(keys, kind="stable")
         yield from _neighbours(keys[order], order, hashes)
 

@@ -66,7 +66,8 @@ def darkness(light: float) -> Worsen:
     """Every channel value times `light`."""
 
     def worsen(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        return np.rint(pixels * light).astype(np.uint8)
+        darker: Pixels = np.rint(pixels * light).astype(np.uint8)
+        return darker
 
     return worsen
 
