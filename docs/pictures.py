@@ -1,4 +1,4 @@
-"""Make the pictures of the README from a finished run: the browser page and the report, as Chromium shows them.
+"""Make the pictures of the README from a finished run: the page and the report, as Chromium shows them.
 
 python docs/pictures.py snaptune-quickstart
 """
@@ -40,7 +40,7 @@ def main(project: str) -> None:
 
 def photograph_demo(page: Page, url: str) -> None:
     page.goto(url)
-    page.locator("#winner").filter(has_text="_").or_(page.locator("#winner:not(:empty)")).first.wait_for()
+    page.locator("#winner:not(:empty)").wait_for(timeout=60_000)
     page.locator("#samples").get_by_role("button", name="peace", exact=True).click()
     page.wait_for_timeout(1500)
     page.screenshot(path=IMAGES / "demo.png")

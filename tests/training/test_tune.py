@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 import torch
 from torch import nn
 
@@ -34,10 +33,7 @@ def test_every_way_is_tried_once_even_without_time() -> None:
     assert [timing.seconds for timing in timings] == [3.0, 3.0, 3.0]
 
 
-def test_the_answer_is_remembered_and_the_model_left_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("snaptune.training.tune.SECONDS", 0.2)
+def test_the_answer_is_remembered_and_the_model_left_alone(tmp_path: Path) -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4 * 36, 2))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     chosen, why = choose(model, "some", 8, 2, CPU, tmp_path)
