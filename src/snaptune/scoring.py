@@ -94,6 +94,11 @@ def evaluate(
     return report
 
 
+def part_to_score(run: Run, dataset: ImageDataset) -> str:
+    """The validation part of the run's own data; 'all' of a data set that it has never seen."""
+    return ALL if (_parts(run, dataset) == "new").all() else "validation"
+
+
 def compare(a: Run, b: Run, dataset: ImageDataset, progress: Progress = silent) -> Comparison:
     """Both runs on every picture of the data set that neither was trained on.
 

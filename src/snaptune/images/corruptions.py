@@ -66,8 +66,8 @@ def darkness(light: float) -> Worsen:
     """Every channel value times `light`."""
 
     def worsen(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-        darker: Pixels = np.rint(pixels * light).astype(np.uint8)
-        return darker
+        dark: Pixels = np.rint(pixels * light).astype(np.uint8)
+        return dark
 
     return worsen
 
