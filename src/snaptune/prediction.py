@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import overload
 
@@ -17,7 +20,7 @@ from snaptune.errors import ImageError, RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.models.build import build_model, normalise
+from snaptune.models.build import load_model, normalise
 from snaptune.run_folder import Run
 
 Probabilities = npt.NDArray[np.float32]
@@ -39,9 +42,21 @@ class Prediction:
     label: str
     confidence: float
     top: tuple[tuple[str, float], ...]
+    thumbnail: bytes = field(default=b"", repr=False, compare=False)
+    """A JPEG of at most 160 px for notebooks; only `Classifier.predict` makes one."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.confidence:.2%})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, the answer and the leading classes."""
+        picture = base64.b64encode(self.thumbnail).decode()
+        shown = f'<img alt="" src="data:image/jpeg;base64,{picture}">' if picture else ""
+        rows = "".join(f"<tr><td>{escape(label)}</td><td>{share:.2%}</td></tr>" for label, share in self.top)
+        return (
+            f"<figure>{shown}<figcaption>{escape(self.name)}: <b>{escape(self.label)}</b> "
+            f"({self.confidence:.2%})</figcaption><table>{rows}</table></figure>"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +78,7 @@ class Classifier:
         """
         run = run if isinstance(run, Run) else Run.open(run)
         class_names = run.class_names()
-        model = build_model(run.config().model, len(class_names), "none")
-        try:
-            model.load_state_dict(run.weights())
-        except RuntimeError as error:
-            raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
+        model = load_model(run.config().model, len(class_names), run.weights(), str(run.model_file))
         model.eval().to(memory_format=torch.channels_last)
         calibration = run.calibration()
         if may_abstain and calibration.threshold is None:
@@ -95,7 +106,11 @@ class Classifier:
         if not opened:
             return []
         pixels = np.stack([self.preprocess.pixels(image) for _, image in opened])
-        return self.answers([name for name, _ in opened], pixels, top)
+        answers = self.answers([name for name, _ in opened], pixels, top)
+        return [
+            replace(answer, thumbnail=_jpeg(image))
+            for answer, (_, image) in zip(answers, opened, strict=True)
+        ]
 
     def answers(self, names: Sequence[str], pixels: Pixels, top: int = 5) -> list[Prediction]:
         """The answer for each row of prepared uint8 [n, height, width, 3], under its name."""
@@ -134,6 +149,13 @@ def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
 def _chunks(pixels: Pixels, size: int) -> Iterator[Pixels]:
     for start in range(0, len(pixels), size):
         yield np.ascontiguousarray(pixels[start : start + size])
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    small, data = image.copy(), BytesIO()
+    small.thumbnail((160, 160))
+    small.save(data, "JPEG")
+    return data.getvalue()
 
 
 def _opened(picture: Picture, number: int) -> tuple[str, Image.Image]:

@@ -8,13 +8,15 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import PARTS, read_split
-from snaptune.errors import ConfigError, DataError, ImageError
+from snaptune.errors import ConfigError, DataError, ImageError, RunError
 from snaptune.evaluation.calibration import (
     Calibration,
     choose_threshold,
@@ -27,7 +29,7 @@ from snaptune.evaluation.results import EvaluationReport, Predictions, summarise
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, read_json, write_bytes, write_json
+from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 ALL = "all"
 """In place of a part: every picture of the data set."""
@@ -231,18 +233,28 @@ def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistake
 
 
 def read_epochs(run: Run) -> list[Epoch]:
-    """The epochs in `events.jsonl`; a line that was cut off is passed over, without a file there are none."""
+    """The epochs in `events.jsonl`; a line that was cut off is passed over, without a file there are none.
+
+    Raises `RunError` where the file is not what training writes.
+    """
     if not run.events_file.is_file():
         return []
     epochs = []
-    for line in run.events_file.read_text(encoding="utf-8").splitlines():
+    for line in read_text(run.events_file).splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        if event.get("event") == "EpochDone":
-            epochs.append(Epoch(**{name: event[name] for name in Epoch.__dataclass_fields__}))
+        if isinstance(event, dict) and event.get("event") == "EpochDone":
+            epochs.append(_epoch(event, run.events_file))
     return epochs
+
+
+def _epoch(event: dict[str, Any], source: Path) -> Epoch:
+    values: dict[str, Any] = {name: event.get(name) for name in Epoch.__dataclass_fields__}
+    if wrong := [name for name, value in values.items() if not isinstance(value, int | float)]:
+        raise RunError(f"'{source}' is not a record of training: an epoch's {wrong[0]} is no number.")
+    return Epoch(**values)
 
 
 def _as_csv(predictions: Predictions) -> str:

@@ -101,13 +101,16 @@ def write_split(path: Path, dataset: ImageDataset, split: Split) -> None:
 
 def read_split(path: Path, dataset: ImageDataset) -> Split:
     """The split written by `write_split`, aligned to the data set by id."""
-    with path.open(newline="", encoding="utf-8") as file:
-        part_of = {row["id"]: row["part"] for row in csv.DictReader(file)}
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            part_of = {row["id"]: PARTS.index(row["part"]) for row in csv.DictReader(file)}
+    except (OSError, ValueError, KeyError, csv.Error) as error:
+        raise DataError(f"'{path}' is not a split with the columns id and part: {error}.") from error
     missing = [str(name) for name in dataset.ids if str(name) not in part_of]
     if missing:
         raise DataError(
             f"{len(missing)} of {len(dataset)} images are not in '{path}' (first: {missing[0]}). "
             "The data have changed since the split was made; make a new one."
         )
-    codes = [PARTS.index(part_of[str(name)]) for name in dataset.ids]
+    codes = [part_of[str(name)] for name in dataset.ids]
     return Split(np.asarray(codes, dtype=np.uint8), f"read from {path.name}")
