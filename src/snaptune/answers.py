@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+from dataclasses import dataclass, field
+from html import escape
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -30,9 +33,21 @@ class Prediction:
     label: str
     confidence: float
     top: tuple[tuple[str, float], ...]
+    thumbnail: bytes = field(default=b"", repr=False, compare=False)
+    """A JPEG of at most 160 px for notebooks; only `predict` makes one."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.label} ({self.confidence:.2%})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the picture, the answer and the leading classes."""
+        picture = base64.b64encode(self.thumbnail).decode()
+        shown = f'<img alt="" src="data:image/jpeg;base64,{picture}">' if picture else ""
+        rows = "".join(f"<tr><td>{escape(label)}</td><td>{share:.2%}</td></tr>" for label, share in self.top)
+        return (
+            f"<figure>{shown}<figcaption>{escape(self.name)}: <b>{escape(self.label)}</b> "
+            f"({self.confidence:.2%})</figcaption><table>{rows}</table></figure>"
+        )
 
 
 def prediction(
@@ -68,3 +83,11 @@ def open_picture(picture: Picture, number: int) -> tuple[str, Image.Image]:
             f"{name} must be uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}."
         )
     return name, Image.fromarray(picture)
+
+
+def thumbnail(image: Image.Image) -> bytes:
+    """A JPEG of at most 160 px."""
+    small, data = image.copy(), BytesIO()
+    small.thumbnail((160, 160))
+    small.save(data, "JPEG")
+    return data.getvalue()

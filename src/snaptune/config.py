@@ -18,6 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MAX_TOML_BYTES = 2**18
+
 
 def _setting(
     default: Any, help: str, *, between: tuple[float, float] | None = None, usual: str = "", one_of: str = ""
@@ -101,8 +103,12 @@ class TrainConfig:
     def read(cls, path: Path) -> TrainConfig:
         """The settings in a TOML file; what it does not name keeps its default."""
         try:
+            if path.stat().st_size > MAX_TOML_BYTES:
+                raise ConfigError(
+                    f"'{path}' is larger than {MAX_TOML_BYTES // 2**10} KiB; settings are small."
+                )
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"'{path}' cannot be read as TOML: {error}.") from error
         return cls().replaced(values, str(path))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
@@ -12,11 +12,11 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from snaptune.answers import UNKNOWN, Picture, Prediction, Probabilities, open_picture, prediction
+from snaptune.answers import UNKNOWN, Picture, Prediction, Probabilities, open_picture, prediction, thumbnail
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.models.build import build_model, normalise
+from snaptune.models.build import load_model, normalise
 from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
 
@@ -42,11 +42,7 @@ class Classifier:
         """
         run = run if isinstance(run, Run) else Run.open(run)
         class_names = run.class_names()
-        model = build_model(run.config().model, len(class_names), "none")
-        try:
-            model.load_state_dict(run.weights())
-        except RuntimeError as error:
-            raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
+        model = load_model(run.config().model, len(class_names), run.weights(), str(run.model_file))
         model.eval().to(memory_format=torch.channels_last)
         calibration = run.calibration()
         if may_abstain and calibration.threshold is None:
@@ -74,7 +70,11 @@ class Classifier:
         if not opened:
             return []
         pixels = np.stack([self.preprocess.pixels(image) for _, image in opened])
-        return self.answers([name for name, _ in opened], pixels, top)
+        answers = self.answers([name for name, _ in opened], pixels, top)
+        return [
+            replace(answer, thumbnail=thumbnail(image))
+            for answer, (_, image) in zip(answers, opened, strict=True)
+        ]
 
     def answers(self, names: Sequence[str], pixels: Pixels, top: int = 5) -> list[Prediction]:
         """The answer for each row of prepared uint8 [n, height, width, 3], under its name."""

@@ -30,7 +30,7 @@ from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, read_json, write_bytes, write_json
+from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 ALL = "all"
 """In place of a part: every picture of the data set."""
@@ -310,4 +310,4 @@ def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistake
 def _epochs(run: Run) -> list[Epoch]:
     if not run.events_file.is_file():
         return []
-    return read_epochs(run.events_file.read_text(encoding="utf-8", errors="replace"))
+    return read_epochs(read_text(run.events_file), str(run.events_file))

@@ -120,3 +120,22 @@ def test_a_local_url_needs_permission(tiny_run: Run, capsys: pytest.CaptureFixtu
     assert "which is not on the public internet" in capsys.readouterr().out
     assert predict(tiny_run, "http://127.0.0.1:1/cat.jpg", "--allow-local") == 3
     assert "Connection refused" in capsys.readouterr().out
+
+
+def test_unknown_is_an_answer_where_it_is_allowed(
+    tiny_run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert predict(tiny_run, folder / "ok", "--unknown") == 1
+    assert "has no threshold for 'unknown'" in capsys.readouterr().err
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    (tmp_path / "run" / "calibration.json").write_text('{"threshold": 1.0}')
+    assert predict(Run(tmp_path / "run"), folder / "ok", "--unknown", "--format", "csv") == 0
+    [row] = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["label"], row["target"]) == ("unknown", "ok")
+    assert float(row["confidence_percent"]) > float(row["confidence_percent_2"])
+    assert predict(Run(tmp_path / "run"), folder / "ok", "--unknown", "--format", "jsonl") == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["label"] == "unknown"
+    assert value["top"][0]["label"] in ("fist", "ok", "palm")
+    assert predict(Run(tmp_path / "run"), folder / "ok", "--unknown") == 0
+    assert " %  unknown  ok " in capsys.readouterr().out

@@ -49,6 +49,11 @@ def add_to(commands: Commands) -> None:
         "--save-pictures", type=Path, metavar="FOLDER", help="save each picture with its label written on it"
     )
     parser.add_argument(
+        "--unknown",
+        action="store_true",
+        help="answer 'unknown' where the model is not sure enough (the threshold comes from evaluating)",
+    )
+    parser.add_argument(
         "--allow-local", action="store_true", help="URLs may lead to this machine and private networks"
     )
     parser.set_defaults(run=run)
@@ -62,10 +67,10 @@ def run(args: argparse.Namespace) -> int:
     from snaptune.cli.rows import FORMATS
     from snaptune.inputs.expand import expand, is_camera
     from snaptune.inputs.fetch import Limits
-    from snaptune.prediction import Classifier
+    from snaptune.prediction import UNKNOWN, Classifier
     from snaptune.prediction_stream import predict_stream
 
-    classifier = Classifier.load(args.run_path)
+    classifier = Classifier.load(args.run_path, may_abstain=args.unknown)
     names = classifier.class_names
     inputs = expand(args.inputs, class_names=names, limits=Limits(allow_local=args.allow_local))
     rows: Iterable[Row] = predict_stream(
@@ -79,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
     if args.save_pictures is not None:
         rows = _saved(rows, args.save_pictures)
     tally = Tally()
-    lines = FORMATS[args.format](tally.counting(rows), min(args.top, len(names)), max(map(len, names)))
+    lines = FORMATS[args.format](
+        tally.counting(rows), min(args.top, len(names)), max(map(len, (*names, UNKNOWN)))
+    )
     with _output(args.out) as file:
         for line in counted(lines, "Predicting") if file is not sys.stdout else lines:
             print(_encodable(line, file.encoding), file=file, flush=file is sys.stdout)

@@ -28,11 +28,11 @@ def table_lines(rows: Iterable[Row], top: int, width: int) -> Iterator[str]:
             named = row.error if row.name in row.error else f"{row.name}: {row.error}"
             yield f"{'-':>10}  {printable(named)}"
             continue
-        first, *rest = row.prediction.top
+        rest = row.prediction.top[1:]
         then = ", ".join(f"{printable(label)} {_percent(share):.2f} %" for label, share in rest)
         then = f"  {then:{others}}" if others else ""
-        cells = f"{printable(first[0]):{width}}  {printable(row.target):{width}}"
-        yield f"{_percent(first[1]):>8.2f} %  {cells}{then}  {printable(row.name)}"
+        cells = f"{printable(row.prediction.label):{width}}  {printable(row.target):{width}}"
+        yield f"{_percent(row.prediction.confidence):>8.2f} %  {cells}{then}  {printable(row.name)}"
 
 
 def csv_lines(rows: Iterable[Row], top: int, width: int) -> Iterator[str]:
@@ -41,22 +41,30 @@ def csv_lines(rows: Iterable[Row], top: int, width: int) -> Iterator[str]:
     leading = [f"{column}{number}" for number in numbers for column in ("label", "confidence_percent")]
     yield _csv(["name", "target", "error", *leading])
     for row in rows:
-        shares = row.prediction.top if row.prediction else ()
+        shares = _leading(row)
         cells = [cell for label, share in shares for cell in (label, f"{_percent(share):.4f}")]
         yield _csv([row.name, row.target, row.error, *cells, *[""] * (2 * top - len(cells))])
 
 
 def jsonl_lines(rows: Iterable[Row], top: int, width: int) -> Iterator[str]:
-    """One JSON object a picture; `label` and `confidence_percent` are those of the first in `top`."""
+    """One JSON object a picture; `label` may be 'unknown', `top` holds the classes."""
     for row in rows:
-        shares = row.prediction.top if row.prediction else ()
+        answer = row.prediction
+        shares = answer.top if answer else ()
         leading = [{"label": label, "confidence_percent": _percent(share)} for label, share in shares]
-        value = {"name": row.name, **(leading[0] if leading else {}), "top": leading}
+        value = {"name": row.name, **(leading[0] | {"label": answer.label} if answer else {}), "top": leading}
         known = {"target": row.target, "error": row.error}
         yield json.dumps({**value, **{key: text for key, text in known.items() if text}})
 
 
 FORMATS: dict[str, Lines] = {"table": table_lines, "csv": csv_lines, "jsonl": jsonl_lines}
+
+
+def _leading(row: Row) -> list[tuple[str, float]]:
+    """The answer, which may be 'unknown', then the second and later classes."""
+    if row.prediction is None:
+        return []
+    return [(row.prediction.label, row.prediction.confidence), *row.prediction.top[1:]]
 
 
 def _percent(share: float) -> float:

@@ -7,6 +7,7 @@ Training, evaluation, prediction, the exported graph and the browser page all fo
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -35,7 +36,13 @@ class Preprocess:
     def __post_init__(self) -> None:
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise ConfigError(f"image size {self.size} must be between {MIN_SIZE} and {MAX_SIZE} pixels.")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        numbers = (*self.mean, *self.std)
+        if (
+            len(self.mean) != 3
+            or len(self.std) != 3
+            or not all(map(math.isfinite, numbers))
+            or min(self.std) <= 0
+        ):
             raise ConfigError(f"mean {self.mean} and std {self.std} must each be three numbers, std above 0.")
 
     def fitted_size(self, width: int, height: int) -> tuple[int, int]:
@@ -88,5 +95,5 @@ class Preprocess:
             value = json.loads(text)
             mean, std = (tuple(float(x) for x in value[key]) for key in ("mean", "std"))
             return cls(size=int(value["size"]), mean=mean, std=std)  # type: ignore[arg-type]
-        except (ValueError, KeyError, TypeError, ConfigError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
             raise RunError(f"'{source}' is not a preprocessing recipe: {error}.") from error

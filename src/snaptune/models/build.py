@@ -11,7 +11,7 @@ import torch
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
-from snaptune.errors import ModelError, closest
+from snaptune.errors import ModelError, RunError, closest
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.lite0 import MODEL as LITE0
 from snaptune.models.lite0 import packaged, packaged_weights
@@ -40,6 +40,32 @@ def build_model(
         model.reset_classifier(classes)  # type: ignore[operator]
         return model
     return _from_hub(name, classes)
+
+
+def load_model(name: str, classes: int, state: dict[str, Tensor], source: str) -> nn.Module:
+    """The model with all of its weights from a run.
+
+    Names, shapes and kinds are compared with an outline that takes no memory before anything is built, so
+    that a stranger's run costs no more than the size of its own file. Raises `RunError` naming `source`.
+    """
+    known_model(name)
+    with torch.device("meta"):
+        outline = timm.create_model(name, num_classes=classes).state_dict()
+    wrong = sorted(outline.keys() ^ state.keys())
+    wrong += [key for key in outline.keys() & state.keys() if not _alike(state[key], outline[key])]
+    wrong += [] if wrong else [key for key, value in state.items() if not value.isfinite().all()]
+    if wrong:
+        raise RunError(
+            f"'{source}' does not fit {name} with {classes} classes: {len(wrong)} of {len(outline)} tensors "
+            f"are missing, too many, of another shape or not finite (first: {wrong[0]})."
+        )
+    model = timm.create_model(name, num_classes=classes)
+    model.load_state_dict(state)
+    return model
+
+
+def _alike(given: Tensor, wanted: Tensor) -> bool:
+    return given.shape == wanted.shape and given.dtype == wanted.dtype
 
 
 def known_model(name: str) -> None:

@@ -214,7 +214,7 @@ def _restore(path: Path, learner: Learner) -> Progress:
         if learner.ema is not None:
             learner.ema.load_state_dict(_below("ema", tensors))
         return Progress(**{**numbers, "kept": _kept(numbers["kept"], _below("kept", tensors))})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(f"'{path}' is not a checkpoint of this run: {error}") from error
 
 
