@@ -62,6 +62,15 @@ class TrainConfig:
     class_weights: str = _setting(
         "none", "weight of a class in the loss: none, or balanced (rarer counts more)", one_of="none balanced"
     )
+    sampling: str = _setting(
+        "natural",
+        "natural: every picture once an epoch; balanced: each class as often",
+        one_of="natural balanced",
+    )
+    mix: str = _setting("none", "pictures and labels mixed in pairs", one_of="none mixup cutmix")
+    freeze: str = _setting(
+        "none", "what stays as it came: none, or backbone (only the head learns)", one_of="none backbone"
+    )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
     augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
@@ -72,9 +81,11 @@ class TrainConfig:
         0, "epochs without a lower validation loss before training stops; 0 for never", between=(0, 10_000)
     )
     minutes: float = _setting(0.0, "wall-clock budget of training; 0 for none", between=(0, 1e6))
-    precision: str = _setting("float32", "arithmetic of the network", one_of="float32 bfloat16 float16")
+    precision: str = _setting(
+        "auto", "arithmetic of the network; auto measures", one_of="auto float32 bfloat16 float16"
+    )
     memory_format: str = _setting(
-        "channels_last", "layout of pictures in memory", one_of="channels_last channels_first"
+        "auto", "layout of pictures in memory; auto measures", one_of="auto channels_last channels_first"
     )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))

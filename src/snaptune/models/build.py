@@ -107,6 +107,13 @@ def takes_any_size(model: nn.Module) -> bool:
     return not config.get("fixed_input_size", False)
 
 
+def freeze_backbone(model: nn.Module) -> None:
+    """From here on only the head learns."""
+    head = classifier_prefix(model) + "."
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(head)
+
+
 def classifier_prefix(model: nn.Module) -> str:
     """Name of the head inside the model's state, such as `fc`."""
     config: Any = model.pretrained_cfg

@@ -14,6 +14,7 @@ from snaptune.training.augment import Augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, Scores
 from snaptune.training.events import EpochDone, Finished, OnEvent, Saved, Started, StepDone, ignore
+from snaptune.training.mixup import Mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import one_cycle, set_learning_rate
 
@@ -53,6 +54,7 @@ def fit(
     normalise: Callable[[Tensor], Tensor],
     numerics: Numerics,
     saver: Saver,
+    mix: Mix | None = None,
     progress: Progress | None = None,
     on_event: OnEvent = ignore,
 ) -> Kept | None:
@@ -74,11 +76,13 @@ def fit(
             at = epoch * len(train) + progress.step
             lr = plan.lr_at(at, len(train))
             torch.manual_seed(plan.seed + at)  # dropout, too, is a function of the place
-            pixels = normalise(augment(batch.pixels, epoch, batch.samples))
+            pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
+            if mix is not None:
+                pixels, targets = mix(pixels, targets, epoch, progress.step)
             with numerics.autocast():
-                logits = model(numerics.laid_out(pixels))
+                logits = model(numerics.laid_out(normalise(pixels)))
             loss = F.cross_entropy(
-                logits.float(), batch.labels, plan.class_weights, label_smoothing=plan.label_smoothing
+                logits.float(), targets, plan.class_weights, label_smoothing=plan.label_smoothing
             )
             scaler.scale(loss / plan.accumulate).backward()  # type: ignore[no-untyped-call]
             progress.add(loss.detach(), logits.detach(), batch)

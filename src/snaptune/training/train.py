@@ -18,21 +18,24 @@ import torch
 from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
+from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.prepared import Progress as Bar
 from snaptune.data.prepared import prepare, silent
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
 from snaptune.errors import RunError
 from snaptune.images.preprocess import Preprocess
-from snaptune.models.build import build_model, normalise, parameter_groups, preprocess_for
+from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
 from snaptune.training.events import Event, OnEvent, ignore
 from snaptune.training.loop import Plan, fit
+from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
+from snaptune.training.tune import candidates, choose
 
 SCORING_BATCH = 64
 _LIBRARIES = ("torch", "timm", "numpy", "pillow", "safetensors", "snaptune")
@@ -68,9 +71,10 @@ def train(
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    config, why = _numerics_chosen(config, model, len(dataset.class_names))
     job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess, model)
     job.write_inputs()
-    say(job.decisions())
+    say(job.decisions(why))
     return job.run_to_the_end(Progress(), progress, on_event)
 
 
@@ -104,6 +108,14 @@ def best_device() -> torch.device:
     return found or torch.device("cpu")
 
 
+def _numerics_chosen(config: TrainConfig, model: nn.Module, classes: int) -> tuple[TrainConfig, str]:
+    """The settings with precision and layout as they will be, so that resuming and repeating do the same."""
+    ways = candidates(best_device(), config.precision, config.memory_format)
+    numerics, why = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
+    layout = "channels_last" if numerics.channels_last else "channels_first"
+    return replace(config, precision=numerics.precision, memory_format=layout), why
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """All that a run is made of, built and ready."""
@@ -126,7 +138,9 @@ class _Job:
         preprocess: Preprocess,
         model: nn.Module,
     ) -> _Job:
-        numerics = Numerics(best_device(), config.precision, config.memory_format == "channels_last")
+        [numerics] = candidates(best_device(), config.precision, config.memory_format)
+        if config.freeze == "backbone":
+            freeze_backbone(model)
         model = numerics.placed(model)
         groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
@@ -141,13 +155,16 @@ class _Job:
         with run.events_file.open("a", encoding="utf-8") as file, _stopped_by_signals(saver):
             kept = fit(
                 self.learner,
-                batches(self.split.indices("train"), config.batch_size),
+                batches(
+                    self.split.indices("train"), config.batch_size, balanced=config.sampling == "balanced"
+                ),
                 batches(self.split.indices("validation"), SCORING_BATCH),
                 self._plan(),
                 augment=build_augment(config.augment, config.seed),
                 normalise=partial(normalise, preprocess=self.preprocess),
                 numerics=self.numerics,
                 saver=saver,
+                mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
                 progress=state,
                 on_event=_tee(lambda event: print(_as_json(event), file=file, flush=True), on_event),
             )
@@ -182,8 +199,8 @@ class _Job:
         counts = torch.bincount(labels, minlength=len(self.dataset.class_names)).clamp(min=1)
         return (len(labels) / (len(counts) * counts)).float().to(self.numerics.device)
 
-    def decisions(self) -> str:
-        """What was decided, and why, in one block."""
+    def decisions(self, why: str) -> str:
+        """What was decided, in one block; `why` is about the numerics."""
         config, split = self.config, self.split
         counts = {part: len(split.indices(part)) for part in ("train", "validation")}
         kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
@@ -194,7 +211,7 @@ class _Job:
             ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
             ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
             ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-            ("device", f"{self.numerics}, {config.threads} threads"),
+            ("device", f"{self.numerics} ({why}), {config.threads} threads"),
             (
                 "training",
                 f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",
