@@ -263,7 +263,7 @@ def write_split(path: Path, dataset: ImageDataset, split: Split) -> None:
 
 
 def read_split(path: Path, dataset: ImageDataset) -> Split:
-    """The split written by `write_split`, aligned to the data set by id; rows for other pictures are ignored."""
+    """The split written by `write_split`, aligned by id; rows for other pictures are ignored."""
     rows = _read_rows(path)
     found = coded_as(dataset.ids, rows["id"].to_pylist())
     missing = np.flatnonzero(found < 0)
