@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from snaptune.images.preprocess import Pixels
+from snaptune.data.prepared import Rows
 from snaptune.training.augment import ORDER_STREAM, generator
 
 Indices = npt.NDArray[np.int64]
@@ -29,7 +29,7 @@ class Batch:
 class PreparedBatches:
     """Batches gathered by index from prepared pictures; no worker processes."""
 
-    pixels: Pixels
+    pixels: Rows
     labels: Indices
     samples: Indices
     batch_size: int
