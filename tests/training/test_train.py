@@ -10,8 +10,11 @@ import torch
 
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.readers import from_folder
+from snaptune.data.splits import read_split
 from snaptune.errors import DataError
 from snaptune.run_folder import Run
+from snaptune.scoring import evaluate
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.train import train
 from tests.conftest import TINY
@@ -98,15 +101,48 @@ def test_the_run_holds_the_arithmetic_that_was_measured(
     assert "(measured: float32/channels_last " in said[0]
 
 
-def test_pictures_that_cannot_be_read_stop_training_with_their_number(
-    tmp_path: Path, picture_folder: Path
-) -> None:
-    for name in ("a", "b"):
+@pytest.fixture
+def partly_broken(tmp_path: Path, picture_folder: Path) -> ImageDataset:
+    """Two classes of six pictures, one in each cut off."""
+    for name in ("fist", "palm"):
         (tmp_path / "photos" / name).mkdir(parents=True)
-        for number, file in enumerate(sorted((picture_folder / "ok").iterdir())[:4]):
+        for number, file in enumerate(sorted((picture_folder / name).iterdir())[:6]):
             data = file.read_bytes()
             (tmp_path / "photos" / name / f"{number}.jpg").write_bytes(data[:500] if number == 3 else data)
-    from snaptune.data.readers import from_folder
+    return from_folder(tmp_path / "photos")
 
-    with pytest.raises(DataError, match="2 of 8 images cannot be read"):
-        trained(from_folder(tmp_path / "photos"), tmp_path / "runs")
+
+def test_pictures_that_cannot_be_read_stop_training_with_their_list(
+    partly_broken: ImageDataset, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as error:
+        trained(partly_broken, tmp_path / "runs")
+    [listed] = (tmp_path / "runs").glob("*/unreadable.csv")
+    assert str(error.value).startswith("2 of 12 images cannot be read (first: fist/3.jpg, truncated).")
+    assert str(error.value).endswith(f" Full list: {listed}. Fix them or pass --skip-unreadable.")
+    assert len(listed.read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_pictures_that_cannot_be_read_are_skipped_where_asked(
+    partly_broken: ImageDataset, tmp_path: Path
+) -> None:
+    run = train(partly_broken, ONE, tmp_path / "runs", skip_unreadable=True, say=lambda text: None)
+    skipped = [line for line in run.split_file.read_text("utf-8").splitlines() if line.endswith(",skipped")]
+    assert skipped == ["fist/3.jpg,fist,,skipped", "palm/3.jpg,palm,,skipped"]
+    assert evaluate(run, partly_broken).accuracy.n == len(
+        read_split(run.split_file, partly_broken).indices("validation")
+    )
+
+
+def test_the_same_picture_is_never_on_both_sides(picture_folder: Path, tmp_path: Path) -> None:
+    for name in ("fist", "palm"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number, file in enumerate(sorted((picture_folder / name).iterdir())[:4]):
+            for copy in "ab":
+                (tmp_path / "photos" / name / f"{number}{copy}.jpg").write_bytes(file.read_bytes())
+    dataset = from_folder(tmp_path / "photos")
+    for seed in range(3):
+        run = trained(dataset, tmp_path / "runs", replace(ONE, seed=seed))
+        parts = read_split(run.split_file, dataset).parts
+        assert (parts[0::2] == parts[1::2]).all()
+        assert set(parts) == {0, 1}

@@ -6,7 +6,7 @@ import json
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,15 +14,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
 from snaptune.data.cache_folder import cache_folder
-from snaptune.data.dataset import ImageDataset
+from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
-from snaptune.data.prepared import prepare, silent
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
+from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import RunError
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
@@ -55,27 +57,41 @@ def train(
     out: str | Path = "runs",
     *,
     split: Split | None = None,
+    skip_unreadable: bool = False,
     on_event: OnEvent = ignore,
     progress: Bar = silent,
     say: Say = print,
 ) -> Run:
     """Fine-tune a model and write the run to `out/<date_time>/`.
 
-    Without a `split`, whole groups are held out where the data set has groups, else a share of each class.
-    Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training` goes on from the checkpoint.
+    Without a `split`, whole groups are held out where the data set has groups, else a share of each class;
+    near duplicates stay on one side. Pictures that cannot be read raise `DataError`, or with
+    `skip_unreadable` are in no part. Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training`
+    goes on from the checkpoint.
     """
     config = config or TrainConfig()
     config = replace(config, threads=config.threads or torch.get_num_threads())
-    split = split or split_automatically(dataset, config.validation, config.seed)
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    run = Run.create(Path(out))
+    prepared = prepare(
+        dataset,
+        preprocess,
+        progress,
+        skip_unreadable=skip_unreadable,
+        unreadable_file=run.unreadable_file,
+        say=say,
+    )
+    pairs = prepared.near_duplicates()
+    split = split or split_automatically(dataset, config.validation, config.seed, duplicates=pairs)
+    split = split.without(_indices(prepared.failures))
     config, why = _numerics_chosen(config, model, len(dataset.class_names))
-    job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess, model)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model)
     job.write_inputs()
     say(job.decisions(why))
-    return job.run_to_the_end(Progress(), progress, on_event)
+    return job.run_to_the_end(Progress(), on_event)
 
 
 def resume_training(
@@ -90,16 +106,23 @@ def resume_training(
             f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
             "changed. Start a new run."
         )
-    config = run.config()
+    config, preprocess = run.config(), run.preprocess()
     torch.set_num_threads(config.threads)
     model = build_model(config.model, len(dataset.class_names), "none", say)
     split = read_split(run.split_file, dataset)
-    job = _Job.assembled(run, dataset, split, config, run.preprocess(), model)
+    prepared = prepare(dataset, preprocess, progress, skip_unreadable=True, say=say)
+    if set(_indices(prepared.failures)) - set(split.indices("skipped")):
+        raise refuse(prepared.failures, len(dataset), run.unreadable_file)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model)
     state, refused = resume(run.checkpoint_folder, job.learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
-    return job.run_to_the_end(state, progress, on_event)
+    return job.run_to_the_end(state, on_event)
+
+
+def _indices(failures: Sequence[Unreadable]) -> Ints:
+    return np.asarray([item.index for item in failures], dtype=np.int64)
 
 
 def best_device() -> torch.device:
@@ -122,6 +145,7 @@ class _Job:
 
     run: Run
     dataset: ImageDataset
+    prepared: Prepared
     split: Split
     config: TrainConfig
     preprocess: Preprocess
@@ -133,6 +157,7 @@ class _Job:
         cls,
         run: Run,
         dataset: ImageDataset,
+        prepared: Prepared,
         split: Split,
         config: TrainConfig,
         preprocess: Preprocess,
@@ -145,12 +170,15 @@ class _Job:
         groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
-        return cls(run, dataset, split, config, preprocess, numerics, Learner(model, optimizer, ema))
+        return cls(
+            run, dataset, prepared, split, config, preprocess, numerics, Learner(model, optimizer, ema)
+        )
 
-    def run_to_the_end(self, state: Progress, bar: Bar, on_event: OnEvent) -> Run:
+    def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
         config, run = self.config, self.run
-        prepared = prepare(self.dataset, self.preprocess, bar)
-        batches = partial(PreparedBatches, prepared.pixels, self.dataset.labels, device=self.numerics.device)
+        batches = partial(
+            PreparedBatches, self.prepared.pixels, self.dataset.labels, device=self.numerics.device
+        )
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
         with run.events_file.open("a", encoding="utf-8") as file, _stopped_by_signals(saver):
             kept = fit(
