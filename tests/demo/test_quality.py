@@ -107,5 +107,6 @@ def test_the_card_shows_accuracy_with_its_interval(page: Page, site: Path, serve
     assert page.title() == "Hand gestures"
     card = page.locator("#card")
     expect(card).to_contain_text("93.4 % of 137 pictures kept out of training")
+    expect(card).to_contain_text("No probability differs by more than 0.0001.")
     expect(card).to_contain_text("95 % interval 87.9 % to 96.5 %")
     expect(card).to_contain_text(json.loads((site / "manifest.json").read_text("utf-8"))["model"]["sha256"])
