@@ -54,6 +54,12 @@ class TrainConfig:
         "running statistics of batch norms: kept as pretrained, or learned",
         one_of="pretrained learned",
     )
+    decay_norms: bool = _setting(False, "weight decay on norms and biases, too")
+    schedule: str = _setting(
+        "cosine",
+        "learning rate over the steps: cosine after a warm-up, or onecycle as torch's OneCycleLR",
+        one_of="cosine onecycle",
+    )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises", between=(0, 0.9))
     label_smoothing: float = _setting(0.1, "probability shared among the other classes", between=(0, 0.9))
     ema_decay: float = _setting(
@@ -92,6 +98,13 @@ class TrainConfig:
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
 
+    @classmethod
+    def recipe(cls, name: str) -> TrainConfig:
+        """A named set of settings; see `RECIPES`."""
+        if name not in RECIPES:
+            raise ConfigError(f"Unknown recipe '{name}'. Known: {', '.join(RECIPES)}.")
+        return cls(**RECIPES[name])
+
     def __post_init__(self) -> None:
         problems = [text for item in fields(self) if (text := _problem(item, getattr(self, item.name)))]
         if problems:
@@ -111,8 +124,8 @@ class TrainConfig:
         return dataclasses.replace(self, **taken)
 
     @classmethod
-    def read(cls, path: Path) -> TrainConfig:
-        """The settings in a TOML file; what it does not name keeps its default."""
+    def read(cls, path: Path, base: TrainConfig | None = None) -> TrainConfig:
+        """The settings in a TOML file; what it does not name is as in `base`, by default the defaults."""
         try:
             if path.stat().st_size > MAX_TOML_BYTES:
                 raise ConfigError(
@@ -121,10 +134,35 @@ class TrainConfig:
             values = tomllib.loads(path.read_text(encoding="utf-8"))
         except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"'{path}' cannot be read as TOML: {error}.") from error
-        return cls().replaced(values, str(path))
+        return (base or cls()).replaced(values, str(path))
 
     def to_toml(self) -> str:
         return tomli_w.dumps(dataclasses.asdict(self))
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "tutorial": {
+        "model": "resnet18d",
+        "image_size": 288,
+        "batch_size": 32,
+        "epochs": 3,
+        "lr": 1e-3,
+        "adam_eps": 1e-5,
+        "weight_decay": 0.01,
+        "decay_norms": True,
+        "layer_decay": 1.0,
+        "schedule": "onecycle",
+        "label_smoothing": 0.0,
+        "ema_decay": 0.0,
+        "norm_statistics": "learned",
+        "augment": "trivial",
+        "keep": "best",
+        "validation": 0.1,
+        "seed": 1234,
+    },
+}
+"""`default`: chosen by measurement. `tutorial`: the worked example's, setting by setting."""
 
 
 def _flag(name: str) -> str:

@@ -167,7 +167,12 @@ class _Job:
         if config.freeze == "backbone":
             freeze_backbone(model)
         model = numerics.placed(model)
-        groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
+        groups = parameter_groups(
+            model,
+            weight_decay=config.weight_decay,
+            layer_decay=config.layer_decay,
+            decay_norms=config.decay_norms,
+        )
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
         return cls(
@@ -208,6 +213,7 @@ class _Job:
             epochs=config.epochs,
             lr=config.lr,
             warmup=config.warmup,
+            torch_one_cycle=config.schedule == "onecycle",
             seed=config.seed,
             label_smoothing=config.label_smoothing,
             class_weights=self._class_weights(),
