@@ -178,7 +178,7 @@ def _kept(
                     _build(make, place, progress)
                     found = open_finished(place, count, size)
         except OSError as error:
-            say(f"Pictures cannot be kept in '{folder}' ({error}); they are decoded again in every epoch.")
+            say(f"Pictures cannot be kept in '{folder}' ({error}); decoding them again in every epoch.")
     if found is None:
         return _streamed(make, progress)
     arrays, failures = found
