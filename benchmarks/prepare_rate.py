@@ -48,7 +48,8 @@ def main() -> None:
     pairs = [(bare(dataset, recipe), build(dataset, recipe)) for _ in range(repetitions)]
     plain, built = (min(times) for times in zip(*pairs, strict=True))
     print(
-        f"{dataset.name}: {len(dataset):,} pictures to {size} px, {cpu_count()} threads, fastest of {repetitions}"
+        f"{dataset.name}: {len(dataset):,} pictures to {size} px, {cpu_count()} threads, "
+        f"fastest of {repetitions}"
     )
     print(f"  decode and resize alone  {plain:7.2f} s  {len(dataset) / plain:8,.0f} pictures a second")
     print(f"  cache built              {built:7.2f} s  {len(dataset) / built:8,.0f} pictures a second")
