@@ -31,12 +31,14 @@ def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> 
     model = timm.create_model(name, num_classes=len(CLASSES)).eval()
     classifier = Classifier(model, Preprocess(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), CLASSES)
     logits = classifier.logits(prepared(classifier, pictures[:20]))
-    head: nn.Linear = model.get_classifier()  # type: ignore[operator]
+    found = model.get_classifier()  # type: ignore[operator]
+    heads: tuple[nn.Linear, ...] = found if isinstance(found, tuple) else (found,)  # some average two
+    scale = float(1.5 / logits.std(axis=0).mean())
     with torch.no_grad():
-        scale = 1.5 / logits.std(axis=0).mean()
-        head.bias.sub_(torch.from_numpy(logits.mean(axis=0)))
-        head.weight.mul_(scale)
-        head.bias.mul_(scale)
+        for head in heads:
+            head.bias.sub_(torch.from_numpy(logits.mean(axis=0)))
+            head.weight.mul_(scale)
+            head.bias.mul_(scale)
     return classifier
 
 

@@ -54,7 +54,7 @@ def test_pictures_that_differ_most_come_first(certificate: Certificate) -> None:
 
 
 def test_summary_shows_n_and_what_is_allowed(certificate: Certificate, pictures: Pictures) -> None:
-    start = f"{len(pictures)} pictures through PyTorch and model.onnx (1.5 MB): 100.00% the same label"
+    start = f"{len(pictures)} pictures through PyTorch and model.onnx (fp32, 1.5 MB): 100.00% the same label"
     assert certificate.summary().startswith(start)
     assert certificate.summary().endswith("(allowed 0.001)")
     timed = replace(certificate, latency_ms=Latency(8.25, 4.5, 2)).summary()

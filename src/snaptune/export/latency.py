@@ -42,6 +42,19 @@ def onnx_latency(path: Path) -> Latency:
     return Latency(timed(1), timed(threads), threads)
 
 
+def times_as_fast(path: Path, other: Path) -> float:
+    """How many times as fast as `other` a file is: one thread, in turns, the best run of each."""
+    picture = scene(640, 480)
+    sessions = [open_session(path, 1), open_session(other, 1)]
+    best = [float("inf"), float("inf")]
+    for _ in range(WARM_UPS + RUNS):
+        for index, session in enumerate(sessions):
+            start = time.perf_counter()
+            answer(session, picture)
+            best[index] = min(best[index], time.perf_counter() - start)
+    return best[1] / best[0]
+
+
 def median_ms(run: Callable[[], object]) -> float:
     """Median milliseconds of a call, after warming up."""
     for _ in range(WARM_UPS):

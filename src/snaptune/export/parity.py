@@ -15,6 +15,8 @@ from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 from snaptune.data.dataset import Ints
 from snaptune.data.prepared import Progress, silent
 from snaptune.errors import ExportError
+from snaptune.evaluation.comparison import paired_difference
+from snaptune.evaluation.intervals import Estimate
 from snaptune.export.latency import Latency
 from snaptune.export.metadata import Metadata
 from snaptune.export.pictures import NamedPicture
@@ -44,8 +46,21 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Accuracy:
+    """Share of labelled pictures that each gets right; `drop` is what exporting costs, paired by picture."""
+
+    pytorch: float
+    exported: float
+    drop: Estimate
+
+
+@dataclass(frozen=True)
 class Certificate:
-    """How far PyTorch and an exported file lie apart, and on what; differences are of probabilities."""
+    """How far PyTorch and an exported file lie apart, and on what; differences are of probabilities.
+
+    With 32-bit weights every answer must be PyTorch's. Smaller ones may change answers, but accuracy
+    may drop by `allowed_drop` at most; that is None for 32 bits.
+    """
 
     file: str
     file_bytes: int
@@ -58,10 +73,33 @@ class Certificate:
     most_different: tuple[Difference, ...]
     other_label: tuple[Difference, ...]
     versions: dict[str, str]
+    weights: str = "fp32"
+    accuracy: Accuracy | None = None
+    allowed_drop: float | None = None
     latency_ms: Latency | None = None
+    notes: tuple[str, ...] = ()
 
     def check(self) -> None:
-        """Raises `ExportError` where a label differs or a probability differs by more than allowed."""
+        """Raises `ExportError` where answers differ, or accuracy drops, by more than is allowed."""
+        if self.allowed_drop is None:
+            self._check_answers()
+        else:
+            self._check_accuracy(self.allowed_drop)
+
+    def _check_accuracy(self, allowed: float) -> None:
+        if self.accuracy is None:
+            raise ExportError(
+                f"'{self.file}': {self.weights} weights are judged by accuracy, and no picture has a label. "
+                "Give labelled pictures, or use --weights fp32."
+            )
+        drop = self.accuracy.drop
+        if drop.value > allowed:
+            raise ExportError(
+                f"{self.weights} weights cost {_points(drop)} points of accuracy; at most {100 * allowed:g} "
+                "are allowed. Allow more with --max-drop, or write the file nevertheless with --force."
+            )
+
+    def _check_answers(self) -> None:
         problems = []
         if self.other_label:
             listed = ", ".join(f"'{d.name}' ({d.pytorch} → {d.exported})" for d in self.other_label[:SHOWN])
@@ -81,13 +119,21 @@ class Certificate:
             )
 
     def summary(self) -> str:
-        """One line for the terminal."""
-        return (
+        """For the terminal: one line, and one for each note."""
+        parts = [
             f"{self.pictures} pictures through PyTorch and {Path(self.file).name} "
-            f"({self.file_bytes / 1e6:.1f} MB): {self.equal_top1:.2%} the same label, "
-            f"largest difference of a probability {self.largest_difference:.1e} "
-            f"(allowed {self.allowed_difference:g})" + (f"; {self.latency_ms}" if self.latency_ms else "")
-        )
+            f"({self.weights}, {self.file_bytes / 1e6:.1f} MB): {self.equal_top1:.2%} the same label, "
+            f"largest difference of a probability {self.largest_difference:.1e}"
+        ]
+        if self.allowed_drop is None:
+            parts[0] += f" (allowed {self.allowed_difference:g})"
+        elif self.accuracy:
+            parts.append(
+                f"{_points(self.accuracy.drop)} points of accuracy lost (allowed {100 * self.allowed_drop:g})"
+            )
+        if self.latency_ms:
+            parts.append(str(self.latency_ms))
+        return "\n".join(["; ".join(parts), *self.notes])
 
     def write(self, path: Path) -> None:
         write_json(path, asdict(self))
@@ -107,7 +153,7 @@ def certify(
     for _, (name, expected, given) in zip(counted, answers, strict=False):
         rows.append(_difference(name, expected, given[order], classifier.class_names))
         means.append(float(_apart(expected, given[order]).mean()))
-    return _certificate(onnx_path, rows, means)
+    return _certificate(onnx_path, rows, means, _accuracy(pictures, rows))
 
 
 def _answers(
@@ -145,12 +191,30 @@ def _difference(
     return Difference(name, float(_apart(expected, given).max()), here, there)
 
 
+def _accuracy(pictures: Sequence[NamedPicture], rows: list[Difference]) -> Accuracy | None:
+    pairs = [(picture, row) for picture, row in zip(pictures, rows, strict=True) if picture.label]
+    if not pairs:
+        return None
+    here = np.array([row.pytorch == picture.label for picture, row in pairs])
+    there = np.array([row.exported == picture.label for picture, row in pairs])
+    groups = np.unique([picture.group for picture, _ in pairs], return_inverse=True)[1].astype(np.int64)
+    return Accuracy(float(here.mean()), float(there.mean()), paired_difference(there, here, groups))
+
+
+def _points(drop: Estimate) -> str:
+    """A drop in percentage points with its interval."""
+    value, low, high = (f"{100 * share:.1f}" for share in (drop.value, drop.low, drop.high))
+    return f"{value} (95 % interval {low} to {high}, n = {drop.n})"
+
+
 def _apart(expected: Probabilities, given: Probabilities) -> Probabilities:
     difference = np.abs(expected - given)
     return np.where(np.isnan(difference), np.float32(1), difference)
 
 
-def _certificate(path: Path, rows: list[Difference], means: list[float]) -> Certificate:
+def _certificate(
+    path: Path, rows: list[Difference], means: list[float], accuracy: Accuracy | None
+) -> Certificate:
     worst = sorted(rows, key=lambda row: -row.difference)
     other = tuple(row for row in worst if row.pytorch != row.exported)
     return Certificate(
@@ -164,5 +228,6 @@ def _certificate(path: Path, rows: list[Difference], means: list[float]) -> Cert
         allowed_difference=ALLOWED_DIFFERENCE,
         most_different=tuple(worst[:SHOWN]),
         other_label=other,
+        accuracy=accuracy,
         versions={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
     )

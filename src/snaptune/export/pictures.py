@@ -13,10 +13,15 @@ from snaptune.images.load import load_image
 
 @dataclass(frozen=True)
 class NamedPicture:
-    """A picture that is decoded only when its turn comes; `open` gives it upright, RGB, at its own size."""
+    """A picture that is decoded only when its turn comes; `open` gives it upright, RGB, at its own size.
+
+    `label` and `group` are empty where they are not known.
+    """
 
     name: str
     open: Callable[[], Image.Image]
+    label: str = ""
+    group: str = ""
 
 
 def pictures_of(dataset: ImageDataset, indices: Ints) -> list[NamedPicture]:
@@ -25,4 +30,8 @@ def pictures_of(dataset: ImageDataset, indices: Ints) -> list[NamedPicture]:
     def opener(index: int) -> Callable[[], Image.Image]:
         return lambda: load_image(dataset.source.read(index), str(dataset.ids[index]))
 
-    return [NamedPicture(str(dataset.ids[index]), opener(int(index))) for index in indices]
+    def named(index: int) -> NamedPicture:
+        label = dataset.class_names[dataset.labels[index]]
+        return NamedPicture(str(dataset.ids[index]), opener(index), label, dataset.group_of(index))
+
+    return [named(int(index)) for index in indices]
