@@ -72,6 +72,10 @@ class Run:
         return self.path / "split.csv"
 
     @property
+    def unreadable_file(self) -> Path:
+        return self.path / "unreadable.csv"
+
+    @property
     def classes_file(self) -> Path:
         return self.path / "classes.json"
 

@@ -105,14 +105,12 @@ def _proposed(hashes: npt.NDArray[np.uint64]) -> Iterator[Pairs]:
     """Pairs within `MAX_BITS`: hashes that agree in two of their eight bytes meet in one of 28 tables."""
     octets = hashes[:, None].view(np.uint8)
     for one, other in combinations(range(8), 2):
-        keys: npt.NDArray[np.uint32] = octets[:, one].astype(np.uint32) * np.uint32(256) + octets[:, other]
+        keys = octets[:, one].astype(np.int64) << 8 | octets[:, other]
         order = np.argsort(keys, kind="stable")
         yield from _neighbours(keys[order], order, hashes)
 
 
-def _neighbours(
-    keys: npt.NDArray[np.unsignedinteger], order: Ints, hashes: npt.NDArray[np.uint64]
-) -> Iterator[Pairs]:
+def _neighbours(keys: Ints, order: Ints, hashes: npt.NDArray[np.uint64]) -> Iterator[Pairs]:
     """Each sample with those up to `_MAX_BUCKET` places behind it under the same key."""
     active = np.arange(len(keys))
     for step in range(1, _MAX_BUCKET):

@@ -42,7 +42,11 @@ class DemoSample:
 
 @dataclass(frozen=True)
 class DemoCard:
-    """What the page says about the model; `accuracy` is of `n` pictures, with its 95 % interval."""
+    """What the page says about the model.
+
+    `accuracy` is of `n` pictures, with its 95 % interval; `certificate` says how near the exported model
+    comes to the original. An empty text is left out.
+    """
 
     title: str
     class_names: tuple[str, ...]
@@ -52,6 +56,7 @@ class DemoCard:
     n: int
     model_name: str
     note: str
+    certificate: str = ""
 
 
 def build_demo(

@@ -39,12 +39,12 @@ class Timing:
     seconds: float
 
 
-def candidates(device: torch.device) -> list[Numerics]:
-    """The ways worth trying on a device, the plainest first."""
-    plain = [Numerics(device, FLOAT32, channels_last=True), Numerics(device, FLOAT32, channels_last=False)]
-    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
-        return [*plain, Numerics(device, "float16")]
-    return [*plain, Numerics(device, "bfloat16")]
+def candidates(device: torch.device, precision: str = "auto", memory_format: str = "auto") -> list[Numerics]:
+    """The ways worth trying on a device, the plainest first; what is set is not varied."""
+    half = "float16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bfloat16"
+    precisions = [FLOAT32, half] if precision == "auto" else [precision]
+    layouts = ["channels_last", "channels_first"] if memory_format == "auto" else [memory_format]
+    return [Numerics(device, kind, layout == "channels_last") for kind in precisions for layout in layouts]
 
 
 def measure(
@@ -96,11 +96,15 @@ def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numeri
 
 
 def choose(
-    model: nn.Module, name: str, size: int, classes: int, device: torch.device, memory: Path
+    model: nn.Module, name: str, size: int, classes: int, ways: Sequence[Numerics], memory: Path
 ) -> tuple[Numerics, str]:
-    """The way to compute `model`, and a sentence on why; `memory` is the folder of remembered answers."""
-    ways = candidates(device)
-    file = memory / f"{_key(name, size, device)}.json"
+    """The way to compute `model`, and a word on why; `memory` is the folder of remembered answers.
+
+    Only `ways` are considered, the plainest first; where there is one, nothing is measured.
+    """
+    if len(ways) == 1:
+        return ways[0], "as set"
+    file = memory / f"{_key(name, size, ways)}.json"
     if (remembered := _recall(file, ways)) is not None:
         return remembered, "as measured here before"
     timings = measure(training_step(model, size, classes), ways)
@@ -118,10 +122,12 @@ def _recall(file: Path, ways: Sequence[Numerics]) -> Numerics | None:
     return next((candidate for candidate in ways if _short(candidate) == way), None)
 
 
-def _key(name: str, size: int, device: torch.device) -> str:
+def _key(name: str, size: int, ways: Sequence[Numerics]) -> str:
     """What the answer depends on, as a file name."""
+    device = ways[0].device
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
-    parts = (name, size, device.type, hardware, torch.get_num_threads(), torch.__version__)
+    allowed = " ".join(map(_short, ways))
+    parts = (name, size, hardware, torch.get_num_threads(), torch.__version__, allowed)
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 

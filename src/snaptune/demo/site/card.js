@@ -26,6 +26,7 @@ function rows(manifest) {
     [`${classNames.length} classes`, classNames.join(', ')],
     ['Download', `model ${megabytes(model.bytes)}, runtime ${megabytes(runtime.wasm.bytes + runtime.script.bytes)}`],
     ['SHA-256 of the model', model.sha256],
+    ['Certificate', card.certificate],
     ['Note', card.note],
   ];
   return all.filter(([, text]) => text);

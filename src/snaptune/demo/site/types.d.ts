@@ -21,6 +21,7 @@ export interface Card {
   accuracy_high: number;
   n: number;
   note: string;
+  certificate: string;
 }
 
 export interface Manifest {
