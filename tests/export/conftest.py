@@ -25,12 +25,21 @@ CLASSES = ("call", "dislike", "fist", "four", "like")
 def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> Classifier:
     """A model with random weights whose head is scaled until its answers are far from uniform.
 
-    A random head gives nearly the same probabilities for every picture and would hide any error.
+    A random head gives nearly the same probabilities for every picture and would hide any error. Batch
+    norms take their statistics from the pictures: without, values explode in some random networks, and
+    PyTorch itself answers differently in 64 bits.
     """
     torch.manual_seed(0)
     model = timm.create_model(name, num_classes=len(CLASSES)).eval()
     classifier = Classifier(model, Preprocess(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), CLASSES)
-    logits = classifier.logits(prepared(classifier, pictures[:20]))
+    pixels = prepared(classifier, pictures[:20])
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            module.momentum = 1.0
+    model.train()
+    classifier.logits(pixels)
+    model.eval()
+    logits = classifier.logits(pixels)
     found = model.get_classifier()  # type: ignore[operator]
     heads: tuple[nn.Linear, ...] = found if isinstance(found, tuple) else (found,)  # some average two
     scale = float(1.5 / logits.std(axis=0).mean())

@@ -51,7 +51,7 @@ def export_run(
         raise ExportError(f"weights '{weights}' must be one of: {', '.join(FALLBACKS)}.")
     run.onnx_file.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
-        workshop = _Workshop.open(run, dataset, Path(folder))
+        workshop = Workshop.open(run, dataset, Path(folder))
         certificate = _first_that_passes(workshop, weights, max_drop, progress, force=force)
         certificate.write(run.certificate_file)
         if not (force and weights == certificate.weights != "fp32"):
@@ -61,7 +61,7 @@ def export_run(
 
 
 def _first_that_passes(
-    workshop: _Workshop, weights: str, max_drop: float, progress: Progress, *, force: bool
+    workshop: Workshop, weights: str, max_drop: float, progress: Progress, *, force: bool
 ) -> Certificate:
     notes: list[str] = []
     for kind in FALLBACKS[weights]:
@@ -75,7 +75,7 @@ def _first_that_passes(
     return replace(certificate, notes=tuple(notes))
 
 
-def _problem(certificate: Certificate, workshop: _Workshop) -> str:
+def _problem(certificate: Certificate, workshop: Workshop) -> str:
     """Why smaller weights should give way to larger ones; empty where they need not."""
     try:
         certificate.check()
@@ -94,7 +94,7 @@ def slower(speed: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Workshop:
+class Workshop:
     """What every kind of weights is made from and judged on; drafts lie in `folder`."""
 
     run: Run
@@ -105,7 +105,7 @@ class _Workshop:
     judged_on: list[NamedPicture]
 
     @classmethod
-    def open(cls, run: Run, dataset: ImageDataset, folder: Path) -> _Workshop:
+    def open(cls, run: Run, dataset: ImageDataset, folder: Path) -> Workshop:
         classifier = Classifier.load(run)
         split = read_split(run.split_file, dataset)
         training = np.random.default_rng(0).permutation(split.indices("train"))[:CALIBRATION_PICTURES]
