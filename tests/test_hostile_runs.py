@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save, save_file
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.splits import read_split
 from snaptune.errors import SnaptuneError
+from snaptune.evaluation.formats import read_epochs
 from snaptune.models.build import build_model
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run
-from snaptune.scoring import read_epochs
+from snaptune.run_folder import Run, read_text
 from snaptune.training.checkpoint import Learner, resume
 
 LOADED = ("config.toml", "classes.json", "preprocess.json", "model.safetensors", "calibration.json")
@@ -54,7 +54,7 @@ def read_everything(run: Run, dataset: ImageDataset) -> None:
     run.data_location()
     run.metadata()
     read_split(run.split_file, dataset)
-    read_epochs(run)
+    read_epochs(read_text(run.events_file), "events.jsonl")
 
 
 def refused(run: Run) -> str:

@@ -12,7 +12,7 @@ import snaptune
 ROOT = Path(snaptune.__file__).parent
 LAYERS = {
     0: ("errors", "config"),
-    1: ("data", "images", "evaluation", "inputs"),
+    1: ("answers", "data", "images", "evaluation", "inputs"),
     2: ("models", "run_folder"),
     3: ("training", "prediction", "prediction_stream"),
     4: ("scoring", "model_choice", "label_audit", "export", "demo"),

@@ -72,6 +72,10 @@ class Run:
         return self.path / "split.csv"
 
     @property
+    def unreadable_file(self) -> Path:
+        return self.path / "unreadable.csv"
+
+    @property
     def classes_file(self) -> Path:
         return self.path / "classes.json"
 
@@ -112,12 +116,20 @@ class Run:
         return self.path / "report.json"
 
     @property
+    def card_file(self) -> Path:
+        return self.path / "README.md"
+
+    @property
     def onnx_file(self) -> Path:
         return self.path / "export" / "model.onnx"
 
     @property
     def certificate_file(self) -> Path:
         return self.path / "export" / "certificate.json"
+
+    @property
+    def credits_folder(self) -> Path:
+        return self.path / "credits"
 
     @property
     def demo_folder(self) -> Path:

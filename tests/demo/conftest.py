@@ -57,6 +57,7 @@ def card() -> DemoCard:
         n=137,
         model_name="test_resnet",
         note="Drawn hands only.",
+        certificate="No probability differs by more than 0.0001.",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(browser: Browser, site: Path, serve: Serve, scheme: Any, width: int) -> None:
-    if not AXE.exists():
+    if not AXE.exists() and not os.environ.get("CI"):
         pytest.skip("axe-core is not installed: npm ci --ignore-scripts")
     with browser.new_context(
         color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True
@@ -106,5 +107,6 @@ def test_the_card_shows_accuracy_with_its_interval(page: Page, site: Path, serve
     assert page.title() == "Hand gestures"
     card = page.locator("#card")
     expect(card).to_contain_text("93.4 % of 137 pictures kept out of training")
+    expect(card).to_contain_text("No probability differs by more than 0.0001.")
     expect(card).to_contain_text("95 % interval 87.9 % to 96.5 %")
     expect(card).to_contain_text(json.loads((site / "manifest.json").read_text("utf-8"))["model"]["sha256"])

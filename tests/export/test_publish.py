@@ -9,6 +9,7 @@ import torch
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import ExportError
+from snaptune.export.awkward import awkward_pictures
 from snaptune.export.publish import export_run
 from snaptune.run_folder import Run
 
@@ -16,7 +17,9 @@ from snaptune.run_folder import Run
 def test_run_gets_a_model_and_a_certificate(tiny_run: Run, small_dataset: ImageDataset) -> None:
     certificate = export_run(tiny_run, small_dataset)
     assert certificate.equal_top1 == 1
-    assert json.loads(tiny_run.certificate_file.read_text())["pictures"] == certificate.pictures > 0
+    saved = json.loads(tiny_run.certificate_file.read_text())
+    assert saved["pictures"] == certificate.pictures > len(awkward_pictures())
+    assert saved["latency_ms"]["one_thread"] > 0
     files = sorted(path.name for path in tiny_run.onnx_file.parent.iterdir())
     assert files == ["certificate.json", "model.onnx"]
 

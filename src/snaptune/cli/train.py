@@ -22,6 +22,9 @@ def add_to(commands: Commands) -> None:
         metavar="GROUP",
         help="validate on this whole group; may be given again",
     )
+    parser.add_argument(
+        "--skip-unreadable", action="store_true", help="train without the pictures that cannot be read"
+    )
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -47,7 +50,10 @@ def run(args: argparse.Namespace) -> None:
         else:
             dataset = open_dataset(args.data)
             split = split_by_group(dataset, tuple(args.hold_out)) if args.hold_out else None
-            finished = train(dataset, config, args.out, split=split, on_event=bars, progress=bar)
+            skip = args.skip_unreadable
+            finished = train(
+                dataset, config, args.out, split=split, skip_unreadable=skip, on_event=bars, progress=bar
+            )
     except Interrupted as stop:
         bars.close()
         print(f"Stopped; go on with: snaptune train --resume {stop.run.path}")

@@ -89,15 +89,19 @@ def preprocess_for(name: str, size: int) -> Preprocess:
     return Preprocess(size=size, mean=_three(config.mean), std=_three(config.std))
 
 
-def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, *, weight_decay: float, layer_decay: float, decay_norms: bool = False
+) -> list[dict[str, Any]]:
     """Groups with `lr_scale` 1 at the head and `layer_decay` smaller with each layer below it.
 
-    Norms and biases get no weight decay. Layer-wise decay: ELECTRA (Clark et al., 2020); layers as timm
-    groups them.
+    Norms and biases get no weight decay unless `decay_norms`. Layer-wise decay: ELECTRA (Clark et al.,
+    2020); layers as timm groups them.
     """
     groups: list[dict[str, Any]] = param_groups_layer_decay(
         model, weight_decay=weight_decay, layer_decay=layer_decay, min_scale=0.0
     )
+    if decay_norms:
+        groups = [{**group, "weight_decay": weight_decay} for group in groups]
     return groups
 
 
@@ -105,6 +109,13 @@ def takes_any_size(model: nn.Module) -> bool:
     """Whether a model takes pictures of any height and width, as convolutional ones do."""
     config: Any = getattr(model, "pretrained_cfg", {})
     return not config.get("fixed_input_size", False)
+
+
+def freeze_backbone(model: nn.Module) -> None:
+    """From here on only the head learns."""
+    head = classifier_prefix(model) + "."
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(head)
 
 
 def classifier_prefix(model: nn.Module) -> str:

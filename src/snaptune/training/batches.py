@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from snaptune.images.preprocess import Pixels
+from snaptune.data.prepared import Rows
 from snaptune.training.augment import ORDER_STREAM, generator
 
 Indices = npt.NDArray[np.int64]
@@ -29,11 +29,12 @@ class Batch:
 class PreparedBatches:
     """Batches gathered by index from prepared pictures; no worker processes."""
 
-    pixels: Pixels
+    pixels: Rows
     labels: Indices
     samples: Indices
     batch_size: int
     device: torch.device
+    balanced: bool = False
 
     def __len__(self) -> int:
         """Steps in a training epoch: a last batch of one picture is left out, since norms cannot use it."""
@@ -42,9 +43,17 @@ class PreparedBatches:
 
     def shuffled(self, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of a training epoch from step `skip` on; the order follows from (seed, epoch)."""
-        order = self.samples[generator(seed, epoch, ORDER_STREAM).permutation(len(self.samples))]
+        order = self._order(generator(seed, epoch, ORDER_STREAM))
         for step in range(skip, len(self)):
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size])
+
+    def _order(self, draw: np.random.Generator) -> Indices:
+        """Every sample once; where balanced, as many draws with replacement, each class as likely."""
+        if not self.balanced:
+            return draw.permutation(self.samples)
+        labels = self.labels[self.samples]
+        share = 1 / np.bincount(labels)[labels]
+        return draw.choice(self.samples, len(self.samples), p=share / share.sum())
 
     def in_order(self) -> Iterator[Batch]:
         """Every sample once."""

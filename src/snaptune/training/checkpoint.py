@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -148,8 +149,7 @@ class Saver:
 
     def clear(self) -> None:
         """Remove every checkpoint: the run is finished."""
-        for path in checkpoints(self._folder):
-            path.unlink()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:

@@ -14,8 +14,9 @@ from snaptune.training.augment import Augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, Scores
 from snaptune.training.events import EpochDone, Finished, OnEvent, Saved, Started, StepDone, ignore
+from snaptune.training.mixup import Mix
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import one_cycle, set_learning_rate
+from snaptune.training.optim import cosine, set_rates, torch_one_cycle
 
 READ_EVERY = 10
 """Steps between two looks at loss and accuracy: each look waits for the device."""
@@ -29,6 +30,7 @@ class Plan:
     lr: float
     warmup: float
     seed: int
+    torch_one_cycle: bool = False
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
     accumulate: int = 1
@@ -38,9 +40,13 @@ class Plan:
     patience: int = 0
     seconds: float = 0.0
 
-    def lr_at(self, step: int, steps_per_epoch: int) -> float:
-        """The head's learning rate at a step counted from the start of training."""
-        return self.lr * one_cycle(step, self.epochs * steps_per_epoch, self.warmup)
+    def rates_at(self, step: int, steps_per_epoch: int) -> tuple[float, float | None]:
+        """The head's learning rate, and Adam's first beta where it moves, at a step from the very start."""
+        steps = self.epochs * steps_per_epoch
+        if self.torch_one_cycle:
+            share, beta = torch_one_cycle(step, steps)
+            return self.lr * share, beta
+        return self.lr * cosine(step, steps, self.warmup), None
 
 
 def fit(
@@ -53,6 +59,7 @@ def fit(
     normalise: Callable[[Tensor], Tensor],
     numerics: Numerics,
     saver: Saver,
+    mix: Mix | None = None,
     progress: Progress | None = None,
     on_event: OnEvent = ignore,
 ) -> Kept | None:
@@ -72,13 +79,15 @@ def fit(
         set_training(model, plan.freeze_norms)
         for batch in train.shuffled(plan.seed, epoch, skip=progress.step):
             at = epoch * len(train) + progress.step
-            lr = plan.lr_at(at, len(train))
+            lr, beta = plan.rates_at(at, len(train))
             torch.manual_seed(plan.seed + at)  # dropout, too, is a function of the place
-            pixels = normalise(augment(batch.pixels, epoch, batch.samples))
+            pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
+            if mix is not None:
+                pixels, targets = mix(pixels, targets, epoch, progress.step)
             with numerics.autocast():
-                logits = model(numerics.laid_out(pixels))
+                logits = model(numerics.laid_out(normalise(pixels)))
             loss = F.cross_entropy(
-                logits.float(), batch.labels, plan.class_weights, label_smoothing=plan.label_smoothing
+                logits.float(), targets, plan.class_weights, label_smoothing=plan.label_smoothing
             )
             scaler.scale(loss / plan.accumulate).backward()  # type: ignore[no-untyped-call]
             progress.add(loss.detach(), logits.detach(), batch)
@@ -89,7 +98,7 @@ def fit(
                 if plan.clip:
                     scaler.unscale_(optimizer)
                     nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-                set_learning_rate(optimizer, lr)
+                set_rates(optimizer, lr, beta)
                 scaler.step(optimizer)
                 scaler.update()
                 optimizer.zero_grad(set_to_none=True)
@@ -113,7 +122,7 @@ def fit(
         progress.read()
         answering = model if learner.ema is None else learner.ema.module
         scores = score(answering, validation, normalise, numerics)
-        lr = plan.lr_at(epoch * len(train) + progress.step - 1, len(train))
+        lr, _ = plan.rates_at(epoch * len(train) + progress.step - 1, len(train))
         gained = progress.lowest_loss is None or scores.loss < progress.lowest_loss
         if gained or not plan.keep_best:
             progress.kept = Kept(_copied(answering), epoch, progress.mean_loss, scores, lr)
