@@ -9,9 +9,8 @@ from dataclasses import asdict, replace
 
 import numpy as np
 
-from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
-from snaptune.data.splits import PARTS
 from snaptune.errors import ConfigError, DataError, ImageError
 from snaptune.evaluation.calibration import (
     Calibration,
@@ -31,7 +30,7 @@ from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, read_json, write_bytes, write_json
+from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 ALL = "all"
 """In place of a part: every picture of the data set."""
@@ -311,4 +310,4 @@ def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistake
 def _epochs(run: Run) -> list[Epoch]:
     if not run.events_file.is_file():
         return []
-    return read_epochs(run.events_file.read_text(encoding="utf-8", errors="replace"))
+    return read_epochs(read_text(run.events_file), str(run.events_file))

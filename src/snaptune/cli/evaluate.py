@@ -10,6 +10,7 @@ from snaptune.cli.table import printable
 
 if TYPE_CHECKING:
     from snaptune.data.dataset import ImageDataset
+    from snaptune.evaluation.results import EvaluationReport
     from snaptune.run_folder import Run
 
 
@@ -55,7 +56,7 @@ def evaluate_and_show(
     part: str | None = None,
     max_wrong: float | None = None,
     robustness: bool = False,
-) -> None:
+) -> EvaluationReport:
     """Evaluate a part (by default what was held out), write the report, print the headline figures."""
     from snaptune.cli.progress import bar
     from snaptune.scoring import evaluate, part_to_score
@@ -64,3 +65,4 @@ def evaluate_and_show(
     typed = {} if max_wrong is None else {"max_wrong": max_wrong}
     report = evaluate(run, dataset, part, bar, robustness=robustness, **typed)
     print("\n".join(map(printable, report.summary().splitlines())))
+    return report

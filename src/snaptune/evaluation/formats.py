@@ -9,6 +9,7 @@ import math
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from snaptune.errors import RunError
 from snaptune.evaluation.report import Epoch
 from snaptune.evaluation.results import Predictions
 
@@ -37,14 +38,24 @@ def to_csv(predictions: Predictions) -> str:
     return text.getvalue()
 
 
-def read_epochs(events: str) -> list[Epoch]:
-    """The epochs in the text of `events.jsonl`; a line that was cut off is passed over."""
+def read_epochs(events: str, source: str) -> list[Epoch]:
+    """The epochs in the text of `events.jsonl`; a line that was cut off is passed over.
+
+    Raises `RunError`, naming `source`, where the text is not what training writes.
+    """
     epochs = []
     for line in events.splitlines():
         try:
             event = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("event") == "EpochDone":
-            epochs.append(Epoch(**{name: event[name] for name in Epoch.__dataclass_fields__}))
+            epochs.append(_epoch(event, source))
     return epochs
+
+
+def _epoch(event: dict[str, Any], source: str) -> Epoch:
+    values: dict[str, Any] = {name: event.get(name) for name in Epoch.__dataclass_fields__}
+    if wrong := [name for name, value in values.items() if not isinstance(value, int | float)]:
+        raise RunError(f"'{source}' is not a record of training: an epoch's {wrong[0]} is no number.")
+    return Epoch(**values)

@@ -35,6 +35,11 @@ class Estimate:
     high: float
     n: int
 
+    def as_share(self) -> str:
+        """In words, in percent: value, interval, n."""
+        ends = f"{percent(self.low)} to {percent(self.high)}"
+        return f"{percent(self.value)} (95 % interval {ends}, n = {self.n})"
+
 
 def percent(value: float, digits: int = 1) -> str:
     """A share in percent, a dash where it does not exist; 100 % only for all, 0 % only for none."""

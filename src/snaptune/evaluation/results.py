@@ -23,7 +23,6 @@ from snaptune.evaluation.intervals import (
     Floats,
     Ints,
     bootstrap,
-    percent,
     ratio,
     share,
     wilson,
@@ -159,19 +158,13 @@ class EvaluationReport:
     def summary(self) -> str:
         """The headline figures and where the pictures come from, for a terminal."""
         rows = [("accuracy", self.accuracy), ("top 5", self.top5), ("balanced", self.balanced_accuracy)]
-        lines = [f"{name:>12}  {_in_words(found)}" for name, found in rows if found]
+        lines = [f"{name:>12}  {found.as_share()}" for name, found in rows if found]
         lines += [f"{'calibration':>12}  {_calibration_in_words(self.trust)}"]
-        lines += [f"{group.name:>12}  {_in_words(group.accuracy)}" for group in self.groups[:_GROUPS_SHOWN]]
+        lines += [f"{group.name:>12}  {group.accuracy.as_share()}" for group in self.groups[:_GROUPS_SHOWN]]
         return "\n".join([*lines, *self.about])
 
 
 _GROUPS_SHOWN = 10
-
-
-def _in_words(found: Estimate) -> str:
-    return (
-        f"{percent(found.value)} (95 % interval {percent(found.low)} to {percent(found.high)}, n = {found.n})"
-    )
 
 
 def _calibration_in_words(trust: Trust) -> str:
