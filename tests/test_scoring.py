@@ -75,7 +75,8 @@ def test_files_say_the_same_as_the_report(run: Run, dataset: ImageDataset) -> No
     assert written["accuracy"]["value"] == report.accuracy.value
     page = run.report_file.read_text(encoding="utf-8")
     assert "whole groups held out: cem, dee" in page
-    assert "Nothing was chosen on these pictures" in page
+    assert "Nothing but temperature and threshold was chosen on these pictures" in page
+    assert "of which there are 2; with fewer than 5 they are rough." in page
     assert "Learning curves" in page
 
 
@@ -229,3 +230,28 @@ def test_a_model_card_is_for_held_out_parts(run: Run, dataset: ImageDataset) -> 
     assert not run.card_file.exists()
     evaluate(run, dataset)
     assert "whole groups held out: cem, dee" in run.card_file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        (
+            'keep = "best"',
+            "The epoch was chosen by its loss on these pictures, so the figures are a little too good.",
+        ),
+        (
+            "patience = 2",
+            "Training stopped by its loss on these pictures, so the figures are a little too good.",
+        ),
+    ],
+)
+def test_what_was_chosen_on_the_pictures_is_said(
+    run: Run, dataset: ImageDataset, tmp_path: Path, setting: str, sentence: str
+) -> None:
+    other = Run(shutil.copytree(run.path, tmp_path / "other"))
+    name = setting.split()[0]
+    lines = [
+        line for line in run.config_file.read_text(encoding="utf-8").splitlines() if line.split()[0] != name
+    ]
+    other.config_file.write_text("\n".join([*lines, setting]), encoding="utf-8")
+    assert sentence in evaluate(other, dataset).about

@@ -239,8 +239,13 @@ def _about(run: Run, dataset: ImageDataset, part: str, predictions: Predictions)
             f"All are of one group, {name}: the interval does not say how other groups would do."
         )
     elif len(present) > 1:
-        sentences.append(f"The intervals resample whole groups, of which there are {len(present)}.")
+        sentences.append(_whole_groups(len(present)))
     return tuple(sentences)
+
+
+def _whole_groups(count: int) -> str:
+    rough = "; with fewer than 5 they are rough" if count < 5 else ""
+    return f"The intervals take whole groups as the units, of which there are {count}{rough}."
 
 
 def _how_chosen(run: Run, dataset: ImageDataset, part: str, predictions: Predictions) -> str:
@@ -260,9 +265,15 @@ def _what_was_chosen(run: Run, part: str, predictions: Predictions) -> list[str]
         return ["Nothing was trained or chosen on these pictures."]
     if part != "validation":
         return ["By data set and file name, none of these pictures was trained on."]
-    if run.config().keep == "last":
-        return ["Nothing was chosen on these pictures: the weights are those of the last epoch."]
-    return ["The epoch was chosen by its loss on these pictures, so the figures are a little too good."]
+    config = run.config()
+    if config.keep == "best":
+        return ["The epoch was chosen by its loss on these pictures, so the figures are a little too good."]
+    if config.patience:
+        return ["Training stopped by its loss on these pictures, so the figures are a little too good."]
+    return [
+        "Nothing but temperature and threshold was chosen on these pictures: "
+        "the weights are those of the last epoch."
+    ]
 
 
 def _worst(predictions: Predictions) -> list[int]:
