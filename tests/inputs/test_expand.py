@@ -59,7 +59,8 @@ def test_files_patterns_and_order(folder: Path) -> None:
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path: Path) -> None:
     odd = picture(tmp_path / "cat[1].jpg")
-    assert names(odd) == [str(odd)]
+    [item] = expand([str(odd)])
+    assert item.open().size == (4, 3)
 
 
 def test_what_is_missing_is_one_picture_that_fails(tmp_path: Path) -> None:
@@ -72,8 +73,12 @@ def test_what_is_missing_is_one_picture_that_fails(tmp_path: Path) -> None:
 def test_a_file_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("snaptune.inputs.expand.MAX_BYTES", 2**20)
     with (tmp_path / "large.jpg").open("wb") as file:
-        file.truncate(2**33)
+        file.truncate(2**26)
+    tracemalloc.start()
     assert failure(tmp_path / "large.jpg").endswith("large.jpg' is larger than 1 MiB.")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
 
 
 def test_standard_input(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.data.readers import open_dataset
     from snaptune.data.splits import split_by_group
     from snaptune.run_folder import Run
+    from snaptune.training.processes import join_processes
     from snaptune.training.train import Interrupted, resume_training, train
 
     bars = TrainingBars()
@@ -58,6 +59,8 @@ def run(args: argparse.Namespace) -> None:
         bars.close()
         print(f"Stopped; go on with: snaptune train --resume {stop.run.path}")
         raise KeyboardInterrupt from stop
+    if not join_processes()[0].leads:
+        return
     evaluate_and_show(finished, dataset)
     print(f"\nrun     {finished.path}\nreport  {finished.report_file}")
     print(f"next    snaptune publish {finished.path}")

@@ -28,7 +28,7 @@ The second is for pictures hardly larger than the thumbnail, where different thi
 SMALL_SIDE = 64
 _FLAT = 4.0
 _MAX_BUCKET = 2000
-_CHUNK = 4096
+_CHUNK = 1024
 
 Thumbs = npt.NDArray[np.uint8]
 Pairs = npt.NDArray[np.int64]
@@ -46,7 +46,7 @@ def near_pairs(thumbs: Thumbs, small: npt.NDArray[np.bool_]) -> Pairs:
 
     Blank pictures are never paired.
     """
-    contrast = _contrast(thumbs)
+    contrast = contrast_of(thumbs)
     busy = np.flatnonzero(contrast > _FLAT)
     found = [busy[pairs] for pairs in _proposed(_hashes(thumbs[busy]))]
     proposed = np.unique(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=0)
@@ -75,12 +75,14 @@ def clusters(count: int, pairs: Pairs) -> Ints:
         roots = linked
 
 
-def _contrast(thumbs: Thumbs) -> npt.NDArray[np.float32]:
+def contrast_of(thumbs: Thumbs) -> npt.NDArray[np.float32]:
     """Standard deviation over pixels and channels of each thumbnail."""
-    parts = [
-        thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE * 3) for start in range(0, len(thumbs), _CHUNK)
-    ]
-    return np.concatenate([part.std(axis=1, dtype=np.float32) for part in parts] or [np.empty(0, np.float32)])
+    spread = np.zeros(len(thumbs), np.float32)
+    for start in range(0, len(thumbs), _CHUNK):
+        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE * 3).astype(np.float32)
+        squares = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
+        spread[start : start + _CHUNK] = np.sqrt(np.maximum(squares - rows.mean(axis=1) ** 2, 0))
+    return spread
 
 
 def _hashes(thumbs: Thumbs) -> npt.NDArray[np.uint64]:
@@ -88,7 +90,7 @@ def _hashes(thumbs: Thumbs) -> npt.NDArray[np.uint64]:
     waves = _cosines()
     rows = []
     for start in range(0, len(thumbs), _CHUNK):
-        grey = thumbs[start : start + _CHUNK].mean(axis=3, dtype=np.float32)
+        grey = thumbs[start : start + _CHUNK].sum(axis=3, dtype=np.uint16).astype(np.float32)
         low = (waves @ grey @ waves.T).reshape(-1, 64)
         bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
         rows.append(np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64))

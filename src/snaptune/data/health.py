@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from snaptune.data.dataset import PARTS, ImageDataset, Ints
-from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, near_pairs
-from snaptune.data.measures import Measures, brightness_and_contrast, exact_pairs, measure
+from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs
+from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
 from snaptune.data.unreadable import Unreadable
@@ -139,12 +139,12 @@ def _members(numbers: Ints) -> list[tuple[int, ...]]:
 
 def _odd_pictures(measures: Measures) -> list[Finding]:
     readable = measures.readable()
-    bright, contrast = brightness_and_contrast(measures.thumbs)
+    bright, contrast = bright_share(measures.thumbs, DARK), contrast_of(measures.thumbs)
     longest, shortest = measures.sizes.max(axis=1), measures.sizes.min(axis=1)
     usual = float(np.median(longest[readable])) if readable.any() else 1.0
     aspect = longest / np.maximum(shortest, 1)
     blank = readable & (contrast < BLANK)
-    dark = readable & ~blank & (bright < DARK)
+    dark = readable & ~blank & (bright < 0.01)
     blurred = readable & ~blank & ~dark & (shortest >= SMALL_SIDE) & (measures.sharpness < BLURRED)
     odd = readable & ((longest > ODD_SIDE * usual) | (longest * ODD_SIDE < usual) | (aspect > ODD_ASPECT))
     masks = {"blank": blank, "dark": dark, "blurred": blurred, "odd": odd}

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 import PIL
 from filelock import FileLock
-from PIL import features
+from PIL import Image, features
 
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.duplicates import SIDE, SMALL_SIDE, Pairs, Thumbs, near_pairs, thumb
 from snaptune.data.parallel import Progress, for_each_sample, silent
-from snaptune.data.prepared_store import Arrays, create, finish, open_finished
+from snaptune.data.prepared_store import Arrays, RowFiles, create, open_finished
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import DataError, ImageError
 from snaptune.images.load import MAX_PIXELS, load_image
@@ -122,14 +122,14 @@ class _Maker:
     preprocess: Preprocess
     max_pixels: int
 
-    def into(self, arrays: Arrays, index: int) -> None:
+    def into(self, sink: Arrays | RowFiles, index: int) -> None:
         """Fill one row; raises `ImageError`."""
         name = str(self.dataset.ids[index])
         image = load_image(self.dataset.source.read(index), name, max_pixels=self.max_pixels)
         resized = self.preprocess.resized(image)
-        arrays.pixels[index] = self.preprocess.padded(resized)
-        arrays.thumbs[index] = thumb(resized)
-        arrays.small[index] = max(image.size) < SMALL_SIDE
+        sink.put(
+            index, self.preprocess.padded(resized), thumb(min(image, resized, key=_area)), _is_small(image)
+        )
 
     def pixels(self, index: int) -> Pixels:
         data = self.dataset.source.read(index)
@@ -137,12 +137,20 @@ class _Maker:
         return self.preprocess.pixels(image)
 
 
-def _fill(make: _Maker, arrays: Arrays, progress: Progress) -> tuple[Unreadable, ...]:
+def _area(image: Image.Image) -> int:
+    return image.width * image.height
+
+
+def _is_small(image: Image.Image) -> bool:
+    return max(image.size) < SMALL_SIDE
+
+
+def _fill(make: _Maker, sink: Arrays | RowFiles, progress: Progress) -> tuple[Unreadable, ...]:
     failures: list[Unreadable] = []
 
     def work(index: int) -> None:
         try:
-            make.into(arrays, index)
+            make.into(sink, index)
         except ImageError as error:
             failures.append(Unreadable.of(index, str(make.dataset.ids[index]), error))
 
@@ -192,9 +200,9 @@ def _check_room(folder: Path, needed: int) -> None:
 
 
 def _build(make: _Maker, place: Path, progress: Progress) -> None:
-    arrays = create(place, len(make.dataset), make.preprocess.size)
-    failures = _fill(make, arrays, progress)
-    finish(place, arrays, failures, make.dataset.name)
+    with create(place, len(make.dataset), make.preprocess.size) as files:
+        failures = _fill(make, files, progress)
+        files.finish(failures, make.dataset.name)
 
 
 @dataclass(frozen=True, eq=False)

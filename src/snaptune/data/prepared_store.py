@@ -9,12 +9,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
+import threading
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +40,49 @@ class Arrays:
     thumbs: Bytes
     small: npt.NDArray[np.bool_]
 
+    def put(self, index: int, pixels: Bytes, thumb: Bytes, small: bool) -> None:
+        self.pixels[index], self.thumbs[index], self.small[index] = pixels, thumb, small
+
+
+@dataclass(frozen=True, eq=False)
+class RowFiles:
+    """The same rows as files that are being written: writing is far cheaper than faulting in new pages."""
+
+    place: Path
+    count: int
+    size: int
+    files: tuple[BinaryIO, BinaryIO, BinaryIO]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> RowFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for file in self.files:
+            file.close()
+
+    def put(self, index: int, pixels: Bytes, thumb: Bytes, small: bool) -> None:
+        rows = (pixels, thumb, np.asarray([small], np.uint8))
+        with self.lock:
+            for file, row in zip(self.files, rows, strict=True):
+                file.seek(index * row.nbytes)
+                file.write(row.data)
+
+    def finish(self, failures: Sequence[Unreadable], dataset: str) -> None:
+        """Bring all rows to the disk, then the record, then give the folder its name."""
+        for file in self.files:
+            os.fsync(file.fileno())
+            file.close()
+        partial = self.place.with_suffix(".partial")
+        listed = [asdict(item) for item in failures]
+        record = {"dataset": dataset, "pictures": self.count, "size": self.size, "failures": listed}
+        with (partial / _RECORD).open("w", encoding="utf-8") as text:
+            json.dump(record, text)
+            text.flush()
+            os.fsync(text.fileno())
+        shutil.rmtree(self.place, ignore_errors=True)
+        partial.rename(self.place)
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -53,62 +99,48 @@ def _shapes(count: int, size: int) -> dict[str, tuple[int, ...]]:
     return {"pixels": (count, size, size, 3), "thumbs": (count, SIDE, SIDE, 3), "small": (count,)}
 
 
-def create(place: Path, count: int, size: int) -> Arrays:
+def create(place: Path, count: int, size: int) -> RowFiles:
     """New rows beside `place`, their room on the disk reserved; raises `OSError` where there is none."""
     partial = place.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name, shape in _shapes(count, size).items():
-        _reserve(partial / f"{name}.u8", int(np.prod(shape, dtype=np.int64)))
-    return _mapped(partial, count, size, "r+")
+    shapes = _shapes(count, size)
+    pixels, thumbs, small = (
+        _reserved(partial / f"{name}.u8", math.prod(shape)) for name, shape in shapes.items()
+    )
+    return RowFiles(place, count, size, (pixels, thumbs, small))
 
 
-def _reserve(path: Path, size: int) -> None:
-    """A file whose every byte has a place on the disk: writing to a mapping cannot run out of room later."""
-    with path.open("wb") as file:
+def _reserved(path: Path, size: int) -> BinaryIO:
+    """An unbuffered file whose every byte has a place on the disk: no later write runs out of room."""
+    file = path.open("w+b", buffering=0)
+    try:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, size)
         else:
             file.truncate(size)
-
-
-def finish(place: Path, arrays: Arrays, failures: Sequence[Unreadable], dataset: str) -> None:
-    """Write all rows to the disk, then the record, then give the folder its name."""
-    partial = place.with_suffix(".partial")
-    for rows in (arrays.pixels, arrays.thumbs, arrays.small):
-        if isinstance(rows, np.memmap):
-            rows.flush()
-    record = {
-        "dataset": dataset,
-        "pictures": len(arrays.pixels),
-        "size": int(arrays.pixels.shape[1]),
-        "failures": [asdict(item) for item in failures],
-    }
-    with (partial / _RECORD).open("w", encoding="utf-8") as file:
-        json.dump(record, file)
-        file.flush()
-        os.fsync(file.fileno())
-    shutil.rmtree(place, ignore_errors=True)
-    partial.rename(place)
+    except OSError:
+        file.close()
+        raise
+    return file
 
 
 def open_finished(place: Path, count: int, size: int) -> tuple[Arrays, tuple[Unreadable, ...]] | None:
     """The rows in `place`, read-only, and what could not be read; none unless all of it is there."""
     record = _record(place)
-    wanted = {f"{name}.u8": int(np.prod(shape)) for name, shape in _shapes(count, size).items()}
+    wanted = {f"{name}.u8": math.prod(shape) for name, shape in _shapes(count, size).items()}
     try:
         found = {name: (place / name).stat().st_size for name in wanted}
         failures = tuple(Unreadable(**item) for item in record["failures"])  # type: ignore[attr-defined]
     except (OSError, KeyError, TypeError):
         return None
-    return (_mapped(place, count, size, "r"), failures) if found == wanted else None
+    return (_mapped(place, count, size), failures) if found == wanted else None
 
 
-def _mapped(folder: Path, count: int, size: int, mode: str) -> Arrays:
+def _mapped(folder: Path, count: int, size: int) -> Arrays:
     shapes = _shapes(count, size)
     pixels, thumbs, small = (
-        np.memmap(folder / f"{name}.u8", np.uint8, mode=mode, shape=shape)  # type: ignore[call-overload]
-        for name, shape in shapes.items()
+        np.memmap(folder / f"{name}.u8", np.uint8, mode="r", shape=shape) for name, shape in shapes.items()
     )
     return Arrays(pixels, thumbs, small.view(np.bool_))
 

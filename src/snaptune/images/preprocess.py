@@ -67,8 +67,14 @@ class Preprocess:
         pixels = np.asarray(image, dtype=np.uint8)
         height, width = pixels.shape[:2]
         top, left = (self.size - height) // 2, (self.size - width) // 2
-        margins = ((top, self.size - height - top), (left, self.size - width - left), (0, 0))
-        return np.pad(pixels, margins, mode="edge")
+        bottom, right = top + height, left + width
+        square = np.empty((self.size, self.size, 3), np.uint8)
+        square[top:bottom, left:right] = pixels
+        square[:top, left:right] = pixels[0]
+        square[bottom:, left:right] = pixels[-1]
+        square[:, :left] = square[:, left : left + 1]
+        square[:, right:] = square[:, right - 1 : right]
+        return square
 
     def pixels(self, image: Image.Image) -> Pixels:
         """The deterministic prefix: an RGB picture of any size to uint8 [size, size, 3]."""

@@ -40,6 +40,10 @@ class Plan:
     patience: int = 0
     seconds: float = 0.0
 
+    def is_over(self, seconds: float) -> bool:
+        """Whether the wall-clock budget is spent."""
+        return bool(self.seconds) and seconds >= self.seconds
+
     def rates_at(self, step: int, steps_per_epoch: int) -> tuple[float, float | None]:
         """The head's learning rate, and Adam's first beta where it moves, at a step from the very start."""
         steps = self.epochs * steps_per_epoch
@@ -69,7 +73,8 @@ def fit(
     result is the same as without the break. Raises `TrainingError` where the loss is no longer a number.
     """
     model, optimizer = learner.model, learner.optimizer
-    progress = progress or Progress()
+    progress, processes = progress or Progress(), train.processes
+    forward = processes.joined(model)
     started = time.perf_counter() - progress.seconds
     scaler = numerics.scaler(progress.scaler)
     on_event(Started(plan.epochs, len(train), len(train.samples), len(validation.samples)))
@@ -80,16 +85,16 @@ def fit(
         for batch in train.shuffled(plan.seed, epoch, skip=progress.step):
             at = epoch * len(train) + progress.step
             lr, beta = plan.rates_at(at, len(train))
-            torch.manual_seed(plan.seed + at)  # dropout, too, is a function of the place
+            torch.manual_seed(plan.seed + at * processes.count + processes.rank)  # for dropout
             pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
             if mix is not None:
                 pixels, targets = mix(pixels, targets, epoch, progress.step)
             with numerics.autocast():
-                logits = model(numerics.laid_out(normalise(pixels)))
+                logits = forward(numerics.laid_out(normalise(pixels)))
             loss = F.cross_entropy(
                 logits.float(), targets, plan.class_weights, label_smoothing=plan.label_smoothing
             )
-            scaler.scale(loss / plan.accumulate).backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss * (batch.weight / plan.accumulate)).backward()  # type: ignore[no-untyped-call]
             progress.add(loss.detach(), logits.detach(), batch)
 
             ends = progress.step == len(train)
@@ -104,22 +109,25 @@ def fit(
                 optimizer.zero_grad(set_to_none=True)
                 if learner.ema is not None:
                     learner.ema.update_parameters(model)
-            if ends or progress.step % READ_EVERY == 0:
-                progress.read()
+            look = ends or progress.step % READ_EVERY == 0
+            if look:
+                progress.read(processes)
                 on_event(
                     StepDone(epoch, progress.step, progress.loss, progress.mean_loss, progress.accuracy, lr)
                 )
             progress.seconds = time.perf_counter() - started
-            if complete and saver.due:
-                progress.read()
+            agreed = look or processes.count == 1  # several must look together
+            if complete and agreed and processes.any(saver.due, numerics.device):
+                progress.read(processes)
                 progress.scaler = scaler.state_dict()
-                on_event(Saved(epoch, progress.step, saver.save(learner, progress).name))
-                if saver.stopping:
+                if processes.leads:
+                    on_event(Saved(epoch, progress.step, saver.save(learner, progress).name))
+                if processes.any(saver.stopping, numerics.device):
                     return None
-            if plan.seconds and progress.seconds >= plan.seconds:
+            if agreed and processes.any(plan.is_over(progress.seconds), numerics.device):
                 break
 
-        progress.read()
+        progress.read(processes)
         answering = model if learner.ema is None else learner.ema.module
         scores = score(answering, validation, normalise, numerics)
         lr, _ = plan.rates_at(epoch * len(train) + progress.step - 1, len(train))
@@ -131,7 +139,7 @@ def fit(
         outcome = (progress.mean_loss, progress.accuracy, scores.loss, scores.accuracy)
         on_event(EpochDone(epoch, *outcome, lr, seconds, kept=progress.kept.epoch == epoch))
         progress.end_epoch(scores.loss)
-        if plan.seconds and progress.seconds >= plan.seconds:
+        if processes.any(plan.is_over(progress.seconds), numerics.device):
             break
         if plan.patience and progress.epochs_without_gain >= plan.patience:
             break
@@ -158,12 +166,13 @@ def score(
 ) -> Scores:
     """Cross-entropy and accuracy in evaluation mode, every sample once."""
     model.eval()
-    total = torch.zeros(2, dtype=torch.float64)
+    total = torch.zeros(2, dtype=torch.float64, device=numerics.device)
     for batch in batches.in_order():
         with numerics.autocast():
             logits = model(numerics.laid_out(normalise(batch.pixels)))
         loss = F.cross_entropy(logits.float(), batch.labels, reduction="sum")
-        total += torch.stack([loss, (logits.argmax(1) == batch.labels).sum()]).double().cpu()
+        total += torch.stack([loss, (logits.argmax(1) == batch.labels).sum()]).double()
+    total = batches.processes.total(total)
     n = len(batches.samples)
     return Scores(float(total[0]) / n, float(total[1]) / n, n)
 

@@ -25,7 +25,7 @@ from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
 from snaptune.data.unreadable import Unreadable, refuse
-from snaptune.errors import RunError
+from snaptune.errors import RunError, TrainingError
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
@@ -37,6 +37,7 @@ from snaptune.training.loop import Plan, fit
 from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
+from snaptune.training.processes import Processes, join_processes
 from snaptune.training.tune import candidates, choose
 
 SCORING_BATCH = 64
@@ -69,13 +70,16 @@ def train(
     `skip_unreadable` are in no part. Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training`
     goes on from the checkpoint.
     """
+    processes, device = join_processes()
+    if not processes.leads:
+        on_event, progress, say = ignore, silent, _no_word
     config = config or TrainConfig()
     config = replace(config, threads=config.threads or torch.get_num_threads())
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, len(dataset.class_names), config.weights, say)
-    run = Run.create(Path(out))
+    run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
     prepared = prepare(
         dataset,
         preprocess,
@@ -87,9 +91,10 @@ def train(
     pairs = prepared.near_duplicates()
     split = split or split_automatically(dataset, config.validation, config.seed, duplicates=pairs)
     split = split.without(_indices(prepared.failures))
-    config, why = _numerics_chosen(config, model, len(dataset.class_names))
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model)
-    job.write_inputs()
+    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    if processes.leads:
+        job.write_inputs()
     say(job.decisions(why))
     return job.run_to_the_end(Progress(), on_event)
 
@@ -101,6 +106,9 @@ def resume_training(
 
     Raises `RunError` where there is no checkpoint or the data set has changed.
     """
+    processes, device = join_processes()
+    if not processes.leads:
+        on_event, progress, say = ignore, silent, _no_word
     if read_json(run.dataset_file).get("fingerprint") != dataset.fingerprint():
         raise RunError(
             f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
@@ -113,7 +121,7 @@ def resume_training(
     prepared = prepare(dataset, preprocess, progress, skip_unreadable=True, say=say)
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
     state, refused = resume(run.checkpoint_folder, job.learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
@@ -125,18 +133,19 @@ def _indices(failures: Sequence[Unreadable]) -> Ints:
     return np.asarray([item.index for item in failures], dtype=np.int64)
 
 
-def best_device() -> torch.device:
-    """CUDA, then Intel XPU, then Apple MPS, then the processor (spec S2)."""
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
+def _no_word(text: str) -> None:
+    """What all processes but the first say."""
 
 
-def _numerics_chosen(config: TrainConfig, model: nn.Module, classes: int) -> tuple[TrainConfig, str]:
+def _numerics_chosen(
+    config: TrainConfig, model: nn.Module, classes: int, processes: Processes, device: torch.device
+) -> tuple[TrainConfig, str]:
     """The settings with precision and layout as they will be, so that resuming and repeating do the same."""
-    ways = candidates(best_device(), config.precision, config.memory_format)
+    ways = candidates(device, config.precision, config.memory_format)
     numerics, why = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
     layout = "channels_last" if numerics.channels_last else "channels_first"
-    return replace(config, precision=numerics.precision, memory_format=layout), why
+    precision, layout = processes.same(f"{numerics.precision} {layout}").split()
+    return replace(config, precision=precision, memory_format=layout), why
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +160,7 @@ class _Job:
     preprocess: Preprocess
     numerics: Numerics
     learner: Learner
+    processes: Processes
 
     @classmethod
     def assembled(
@@ -162,8 +172,10 @@ class _Job:
         config: TrainConfig,
         preprocess: Preprocess,
         model: nn.Module,
+        processes: Processes,
+        device: torch.device,
     ) -> _Job:
-        [numerics] = candidates(best_device(), config.precision, config.memory_format)
+        [numerics] = candidates(device, config.precision, config.memory_format)
         if config.freeze == "backbone":
             freeze_backbone(model)
         model = numerics.placed(model)
@@ -175,36 +187,43 @@ class _Job:
         )
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
-        return cls(
-            run, dataset, prepared, split, config, preprocess, numerics, Learner(model, optimizer, ema)
-        )
+        learner = Learner(model, optimizer, ema)
+        return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
 
     def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
         config, run = self.config, self.run
         batches = partial(
-            PreparedBatches, self.prepared.pixels, self.dataset.labels, device=self.numerics.device
+            PreparedBatches,
+            self.prepared.pixels,
+            self.dataset.labels,
+            device=self.numerics.device,
+            processes=self.processes,
         )
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        with run.events_file.open("a", encoding="utf-8") as file, _stopped_by_signals(saver):
-            kept = fit(
-                self.learner,
-                batches(
-                    self.split.indices("train"), config.batch_size, balanced=config.sampling == "balanced"
-                ),
-                batches(self.split.indices("validation"), SCORING_BATCH),
-                self._plan(),
-                augment=build_augment(config.augment, config.seed),
-                normalise=partial(normalise, preprocess=self.preprocess),
-                numerics=self.numerics,
-                saver=saver,
-                mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
-                progress=state,
-                on_event=_tee(lambda event: print(_as_json(event), file=file, flush=True), on_event),
-            )
+        balanced = config.sampling == "balanced"
+        with _recorded(run, self.processes) as record, _stopped_by_signals(saver):
+            try:
+                kept = fit(
+                    self.learner,
+                    batches(self.split.indices("train"), config.batch_size, balanced=balanced),
+                    batches(self.split.indices("validation"), SCORING_BATCH),
+                    self._plan(),
+                    augment=build_augment(config.augment, config.seed),
+                    normalise=partial(normalise, preprocess=self.preprocess),
+                    numerics=self.numerics,
+                    saver=saver,
+                    mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
+                    progress=state,
+                    on_event=_tee(record, on_event),
+                )
+            except TrainingError:
+                self._write_outcome(state.kept)
+                raise
         if kept is None:
             raise Interrupted(run)
         self._write_outcome(kept)
-        saver.clear()
+        if self.processes.leads:
+            saver.clear()
         return run
 
     def _plan(self) -> Plan:
@@ -264,7 +283,10 @@ class _Job:
         write_json(run.environment_file, _environment())
         dataset.copy_credits(run.credits_folder)
 
-    def _write_outcome(self, kept: Kept) -> None:
+    def _write_outcome(self, kept: Kept | None) -> None:
+        """Write the weights and where they come from; before the first epoch has ended there are none."""
+        if kept is None or not self.processes.leads:
+            return
         metadata = {
             "epoch": kept.epoch,
             "train_loss": kept.train_loss,
@@ -312,6 +334,16 @@ def _description(dataset: ImageDataset, split: Split) -> dict[str, Any]:
 def _environment() -> dict[str, str]:
     libraries = {name: version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), "platform": platform.platform(), **libraries}
+
+
+@contextmanager
+def _recorded(run: Run, processes: Processes) -> Iterator[OnEvent]:
+    """An observer that adds each event to `events.jsonl`."""
+    if not processes.leads:
+        yield ignore
+        return
+    with run.events_file.open("a", encoding="utf-8") as file:
+        yield lambda event: print(_as_json(event), file=file, flush=True)
 
 
 def _as_json(event: Event) -> str:

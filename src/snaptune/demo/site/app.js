@@ -99,7 +99,6 @@ function sampleButton(sample) {
   const image = make('img', '');
   image.src = assetUrl(sample.file);
   image.alt = '';
-  image.loading = 'lazy';
   const button = make('button', '', image, make('span', '', sample.label));
   button.type = 'button';
   button.setAttribute('aria-pressed', 'false');
