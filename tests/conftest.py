@@ -14,7 +14,16 @@ from snaptune.data.readers import from_folder, from_sample
 from snaptune.run_folder import Run
 from snaptune.training.train import train
 
-TINY = TrainConfig(model="test_resnet", weights="none", image_size=32, epochs=2, batch_size=8, threads=1)
+TINY = TrainConfig(
+    model="test_resnet",
+    weights="none",
+    image_size=32,
+    epochs=2,
+    batch_size=8,
+    threads=1,
+    precision="float32",
+    memory_format="channels_last",
+)
 SAMPLE = Path(snaptune.__file__).parent / "data" / "hand_emoji"
 CLASSES = ("fist", "ok", "palm")
 

@@ -52,3 +52,35 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
     file.write_text("lr = ", encoding="utf-8")
     with pytest.raises(ConfigError, match=r"team\.toml' cannot be read as TOML"):
         TrainConfig.read(file)
+
+
+def test_the_recipe_of_the_worked_example_is_pinned() -> None:
+    recipe = TrainConfig.recipe("tutorial")
+    pinned = {
+        "model": "resnet18d",
+        "image_size": 288,
+        "batch_size": 32,
+        "epochs": 3,
+        "lr": 0.001,
+        "adam_eps": 0.00001,
+        "weight_decay": 0.01,  # AdamW's own default, on every parameter
+        "decay_norms": True,
+        "layer_decay": 1.0,
+        "schedule": "onecycle",
+        "label_smoothing": 0.0,
+        "class_weights": "none",
+        "ema_decay": 0.0,
+        "norm_statistics": "learned",
+        "augment": "trivial",
+        "mix": "none",
+        "keep": "best",
+        "precision": "auto",
+        "validation": 0.1,
+        "seed": 1234,
+    }
+    assert {name: getattr(recipe, name) for name in pinned} == pinned
+
+
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match=r"Unknown recipe 'fast'\. Known: default, tutorial\."):
+        TrainConfig.recipe("fast")

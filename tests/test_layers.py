@@ -12,10 +12,10 @@ import snaptune
 ROOT = Path(snaptune.__file__).parent
 LAYERS = {
     0: ("errors", "config"),
-    1: ("data", "images", "evaluation"),
+    1: ("answers", "data", "images", "evaluation", "inputs"),
     2: ("models", "run_folder"),
-    3: ("training", "prediction"),
-    4: ("scoring", "label_audit", "export", "demo"),
+    3: ("training", "prediction", "prediction_stream"),
+    4: ("scoring", "model_choice", "label_audit", "export", "demo"),
     5: ("__init__",),
     6: ("cli", "__main__"),
 }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import ImageError
-from snaptune.prediction import Classifier, Picture
+from snaptune.prediction import Classifier, Picture, Prediction
 from snaptune.run_folder import Run
 
 
@@ -48,3 +49,19 @@ def test_a_missing_file_and_a_wrong_array_are_named(classifier: Classifier, tmp_
         classifier.predict(tmp_path / "nothing.jpg")
     with pytest.raises(ImageError, match=r"must be uint8 \[height, width, 3\], not float64 \[4, 4\]"):
         classifier.predict(np.zeros((4, 4)))  # type: ignore[arg-type]
+
+
+def test_a_notebook_shows_the_picture_and_the_leading_classes(classifier: Classifier) -> None:
+    answer = classifier.predict(Image.new("RGB", (2000, 1000)))
+    shown = answer._repr_html_()
+    assert '<img alt="" src="data:image/jpeg;base64,' in shown
+    assert shown.count("<tr>") == 3
+    with Image.open(BytesIO(answer.thumbnail)) as small:
+        assert small.size == (160, 80)
+
+
+def test_names_in_a_notebook_are_text() -> None:
+    shown = Prediction("<b>.jpg", "<script>", 0.5, (("<script>", 0.5),))._repr_html_()
+    assert "<script>" not in shown
+    assert "&lt;b&gt;.jpg: <b>&lt;script&gt;</b> (50.00%)" in shown
+    assert "<img" not in shown

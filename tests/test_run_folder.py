@@ -5,12 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 
+from snaptune.data.dataset import ImageDataset
 from snaptune.errors import RunError
 from snaptune.run_folder import Run, read_json, write_bytes
+from snaptune.training.train import train
+from tests.conftest import TINY
 
 
-def test_a_run_explains_itself(tiny_run: Run) -> None:
-    assert sorted(path.name for path in tiny_run.path.iterdir()) == [
+def test_a_run_explains_itself(small_dataset: ImageDataset, tmp_path: Path) -> None:
+    run = train(small_dataset, TINY, tmp_path, say=lambda text: None)
+    assert sorted(path.name for path in run.path.iterdir()) == [
         "classes.json",
         "config.toml",
         "dataset.json",

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from snaptune.errors import ConfigError, DataError, RunError
 from snaptune.evaluation.calibration import Calibration, softmax
 from snaptune.prediction import Classifier, Picture
 from snaptune.run_folder import Run
-from snaptune.scoring import evaluate
+from snaptune.scoring import compare, evaluate
 from snaptune.training.train import train
 
 CLASSES = ("amber", "blue", "coral")
@@ -85,7 +86,7 @@ def test_classes_are_matched_by_name_and_not_by_number(
     coral = evaluate(run, write_pictures(tmp_path / "test", ("coral",)), "all")
     assert [item.support for item in coral.classes] == [0, 0, 8]
     assert coral.about[0] == "Every picture of test."
-    assert "None of these pictures was used in training." in coral.about
+    assert "By data set and file name, none of these pictures was trained on." in coral.about
     assert (
         "12 of these pictures were trained on, so this does not say how new pictures would do." in both.about
     )
@@ -102,7 +103,8 @@ def test_a_part_without_pictures_says_which_there_are(run: Run, dataset: ImageDa
     with pytest.raises(DataError) as caught:
         evaluate(run, dataset, "test")
     assert str(caught.value) == (
-        f"'colours' has no test part in {run.split_file}. Its parts: train (12), validation (12)."
+        f"'colours' has no test part in {run.split_file}. It has: train (12), validation (12). "
+        "Choose one of them, or 'all' for every picture."
     )
 
 
@@ -175,3 +177,55 @@ def test_a_damaged_calibration_is_named(run: Run, text: str) -> None:
 def test_the_share_let_through_has_a_range(run: Run, dataset: ImageDataset, max_wrong: float) -> None:
     with pytest.raises(ConfigError, match=r"must be between 0 and 1; usual values: 0.01 to 0.05"):
         evaluate(run, dataset, max_wrong=max_wrong)
+
+
+def test_a_run_is_no_better_than_itself(run: Run, dataset: ImageDataset) -> None:
+    found = compare(run, run, dataset)
+    assert found.verdict == "cannot tell"
+    assert (found.difference.value, found.difference.n, found.only_a, found.only_b) == (0, 12, 0, 0)
+    assert found.accuracy_a == evaluate(run, dataset).accuracy
+
+
+def test_runs_are_compared_on_what_neither_was_trained_on(
+    run: Run, dataset: ImageDataset, tmp_path: Path
+) -> None:
+    other = Run(shutil.copytree(run.path, tmp_path / "other"))
+    text = run.split_file.read_text(encoding="utf-8")
+    other.split_file.write_text(text.replace("cem,validation", "cem,train"), encoding="utf-8")
+    assert compare(run, other, dataset).difference.n == 6
+    other.split_file.write_text(text.replace("validation", "train"), encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        compare(run, other, dataset)
+    assert str(caught.value) == (
+        f"'colours' has no picture that both {run.path} and {other.path} held out. "
+        "Train both with the same split, or give pictures that are new to both."
+    )
+
+
+def test_robustness_compares_the_same_pictures(run: Run, dataset: ImageDataset) -> None:
+    plain = evaluate(run, dataset)
+    assert plain.hardships == ()
+    assert "Under worse conditions" not in run.report_file.read_text(encoding="utf-8")
+    report = evaluate(run, dataset, robustness=True)
+    assert report.accuracy == plain.accuracy
+    assert {item.name for item in report.hardships} == {"Blur", "Noise", "JPEG", "Darkness", "Rotation"}
+    for item in report.hardships:
+        assert item.accuracy.n == item.change.n == 12
+        assert item.change.value == pytest.approx(item.accuracy.value - plain.accuracy.value)
+    assert "Under worse conditions" in run.report_file.read_text(encoding="utf-8")
+
+
+def test_mistakes_are_shown_with_what_spoke_for_them(run: Run, dataset: ImageDataset) -> None:
+    report = evaluate(run, dataset)
+    wrong = round(12 * (1 - report.accuracy.value))
+    page = run.report_file.read_text(encoding="utf-8")
+    assert wrong > 0
+    assert page.count("data:image/jpeg;base64,") == 2 * wrong
+
+
+def test_a_model_card_is_for_held_out_parts(run: Run, dataset: ImageDataset) -> None:
+    run.card_file.unlink(missing_ok=True)
+    evaluate(run, dataset, "train")
+    assert not run.card_file.exists()
+    evaluate(run, dataset)
+    assert "whole groups held out: cem, dee" in run.card_file.read_text(encoding="utf-8")

@@ -18,6 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+MAX_TOML_BYTES = 2**18
+
 
 def _setting(
     default: Any, help: str, *, between: tuple[float, float] | None = None, usual: str = "", one_of: str = ""
@@ -52,6 +54,12 @@ class TrainConfig:
         "running statistics of batch norms: kept as pretrained, or learned",
         one_of="pretrained learned",
     )
+    decay_norms: bool = _setting(False, "weight decay on norms and biases, too")
+    schedule: str = _setting(
+        "cosine",
+        "learning rate over the steps: cosine after a warm-up, or onecycle as torch's OneCycleLR",
+        one_of="cosine onecycle",
+    )
     warmup: float = _setting(0.1, "share of the steps in which the learning rate rises", between=(0, 0.9))
     label_smoothing: float = _setting(0.1, "probability shared among the other classes", between=(0, 0.9))
     ema_decay: float = _setting(
@@ -59,6 +67,15 @@ class TrainConfig:
     )
     class_weights: str = _setting(
         "none", "weight of a class in the loss: none, or balanced (rarer counts more)", one_of="none balanced"
+    )
+    sampling: str = _setting(
+        "natural",
+        "natural: every picture once an epoch; balanced: each class as often",
+        one_of="natural balanced",
+    )
+    mix: str = _setting("none", "pictures and labels mixed in pairs", one_of="none mixup cutmix")
+    freeze: str = _setting(
+        "none", "what stays as it came: none, or backbone (only the head learns)", one_of="none backbone"
     )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
@@ -70,14 +87,23 @@ class TrainConfig:
         0, "epochs without a lower validation loss before training stops; 0 for never", between=(0, 10_000)
     )
     minutes: float = _setting(0.0, "wall-clock budget of training; 0 for none", between=(0, 1e6))
-    precision: str = _setting("float32", "arithmetic of the network", one_of="float32 bfloat16 float16")
+    precision: str = _setting(
+        "auto", "arithmetic of the network; auto measures", one_of="auto float32 bfloat16 float16"
+    )
     memory_format: str = _setting(
-        "channels_last", "layout of pictures in memory", one_of="channels_last channels_first"
+        "auto", "layout of pictures in memory; auto measures", one_of="auto channels_last channels_first"
     )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
+
+    @classmethod
+    def recipe(cls, name: str) -> TrainConfig:
+        """A named set of settings; see `RECIPES`."""
+        if name not in RECIPES:
+            raise ConfigError(f"Unknown recipe '{name}'. Known: {', '.join(RECIPES)}.")
+        return cls(**RECIPES[name])
 
     def __post_init__(self) -> None:
         problems = [text for item in fields(self) if (text := _problem(item, getattr(self, item.name)))]
@@ -98,16 +124,45 @@ class TrainConfig:
         return dataclasses.replace(self, **taken)
 
     @classmethod
-    def read(cls, path: Path) -> TrainConfig:
-        """The settings in a TOML file; what it does not name keeps its default."""
+    def read(cls, path: Path, base: TrainConfig | None = None) -> TrainConfig:
+        """The settings in a TOML file; what it does not name is as in `base`, by default the defaults."""
         try:
+            if path.stat().st_size > MAX_TOML_BYTES:
+                raise ConfigError(
+                    f"'{path}' is larger than {MAX_TOML_BYTES // 2**10} KiB; settings are small."
+                )
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ConfigError(f"'{path}' cannot be read as TOML: {error}.") from error
-        return cls().replaced(values, str(path))
+        return (base or cls()).replaced(values, str(path))
 
     def to_toml(self) -> str:
         return tomli_w.dumps(dataclasses.asdict(self))
+
+
+RECIPES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "tutorial": {
+        "model": "resnet18d",
+        "image_size": 288,
+        "batch_size": 32,
+        "epochs": 3,
+        "lr": 1e-3,
+        "adam_eps": 1e-5,
+        "weight_decay": 0.01,
+        "decay_norms": True,
+        "layer_decay": 1.0,
+        "schedule": "onecycle",
+        "label_smoothing": 0.0,
+        "ema_decay": 0.0,
+        "norm_statistics": "learned",
+        "augment": "trivial",
+        "keep": "best",
+        "validation": 0.1,
+        "seed": 1234,
+    },
+}
+"""`default`: chosen by measurement. `tutorial`: the worked example's, setting by setting."""
 
 
 def _flag(name: str) -> str:

@@ -3,45 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import overload
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image
 from torch import nn
 
-from snaptune.errors import ImageError, RunError
+from snaptune.answers import UNKNOWN, Picture, Prediction, Probabilities, open_picture, prediction, thumbnail
+from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
-from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.models.build import build_model, normalise
+from snaptune.models.build import load_model, normalise
+from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
 
-Probabilities = npt.NDArray[np.float32]
-Picture = str | Path | bytes | Image.Image | npt.NDArray[np.uint8]
-
-
-UNKNOWN = "unknown"
-"""The label of a picture that the model is not sure enough about."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer for one picture: the top class (or 'unknown'), its probability, and the leading classes.
-
-    `confidence` is the top class's also where the answer is 'unknown'.
-    """
-
-    name: str
-    label: str
-    confidence: float
-    top: tuple[tuple[str, float], ...]
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.label} ({self.confidence:.2%})"
+__all__ = ["UNKNOWN", "Classifier", "Picture", "Prediction", "Probabilities", "softmax"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,11 +42,7 @@ class Classifier:
         """
         run = run if isinstance(run, Run) else Run.open(run)
         class_names = run.class_names()
-        model = build_model(run.config().model, len(class_names), "none")
-        try:
-            model.load_state_dict(run.weights())
-        except RuntimeError as error:
-            raise RunError(f"'{run.model_file}' does not fit {run.config().model}: {error}") from error
+        model = load_model(run.config().model, len(class_names), run.weights(), str(run.model_file))
         model.eval().to(memory_format=torch.channels_last)
         calibration = run.calibration()
         if may_abstain and calibration.threshold is None:
@@ -91,11 +66,20 @@ class Classifier:
         return self._predict([pictures], top)[0]
 
     def _predict(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
-        opened = [_opened(picture, number) for number, picture in enumerate(pictures)]
+        opened = [open_picture(picture, number) for number, picture in enumerate(pictures)]
         if not opened:
             return []
-        answers = self.probabilities(np.stack([self.preprocess.pixels(image) for _, image in opened]))
-        return [self._prediction(name, row, top) for (name, _), row in zip(opened, answers, strict=True)]
+        pixels = np.stack([self.preprocess.pixels(image) for _, image in opened])
+        answers = self.answers([name for name, _ in opened], pixels, top)
+        return [
+            replace(answer, thumbnail=thumbnail(image))
+            for answer, (_, image) in zip(answers, opened, strict=True)
+        ]
+
+    def answers(self, names: Sequence[str], pixels: Pixels, top: int = 5) -> list[Prediction]:
+        """The answer for each row of prepared uint8 [n, height, width, 3], under its name."""
+        rows = self.probabilities(pixels)
+        return [self._prediction(name, row, top) for name, row in zip(names, rows, strict=True)]
 
     @torch.no_grad()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
@@ -107,16 +91,16 @@ class Classifier:
         """Prepared uint8 [n, size, size, 3] to calibrated probabilities [n, classes]."""
         return softmax(self.logits(pixels, batch_size) / np.float32(self.calibration.temperature))
 
+    def heat_maps(self, pixels: Pixels, classes: npt.NDArray[np.int64]) -> HeatMaps | None:
+        """What on each prepared picture [n, size, size, 3] speaks for its class; see `heat_maps`."""
+        return heat_maps(self.model, self._input(pixels), torch.from_numpy(classes))
+
     def _input(self, pixels: Pixels) -> torch.Tensor:
         return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)
 
     def _prediction(self, name: str, probabilities: Probabilities, top: int) -> Prediction:
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        leading = tuple((self.class_names[index], float(probabilities[index])) for index in order)
-        label, confidence = leading[0]
-        threshold = self.calibration.threshold
-        unsure = self.may_abstain and threshold is not None and confidence <= threshold
-        return Prediction(name, UNKNOWN if unsure else label, confidence, leading)
+        threshold = self.calibration.threshold if self.may_abstain else None
+        return prediction(name, probabilities, self.class_names, threshold=threshold, top=top)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
@@ -129,22 +113,3 @@ def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
 def _chunks(pixels: Pixels, size: int) -> Iterator[Pixels]:
     for start in range(0, len(pixels), size):
         yield np.ascontiguousarray(pixels[start : start + size])
-
-
-def _opened(picture: Picture, number: int) -> tuple[str, Image.Image]:
-    """A name for the answer, and the upright RGB picture."""
-    if isinstance(picture, str | Path):
-        try:
-            return str(picture), load_image(Path(picture).read_bytes(), str(picture))
-        except OSError as error:
-            raise ImageError(f"'{picture}' cannot be read: {error.strerror or error}.") from error
-    name = f"picture {number}"
-    if isinstance(picture, bytes):
-        return name, load_image(picture, name)
-    if isinstance(picture, Image.Image):
-        return name, picture.convert("RGB")
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
-        raise ImageError(
-            f"{name} must be uint8 [height, width, 3], not {picture.dtype} {list(picture.shape)}."
-        )
-    return name, Image.fromarray(picture)

@@ -72,6 +72,10 @@ class Run:
         return self.path / "split.csv"
 
     @property
+    def unreadable_file(self) -> Path:
+        return self.path / "unreadable.csv"
+
+    @property
     def classes_file(self) -> Path:
         return self.path / "classes.json"
 
@@ -112,12 +116,20 @@ class Run:
         return self.path / "report.json"
 
     @property
+    def card_file(self) -> Path:
+        return self.path / "README.md"
+
+    @property
     def onnx_file(self) -> Path:
         return self.path / "export" / "model.onnx"
 
     @property
     def certificate_file(self) -> Path:
         return self.path / "export" / "certificate.json"
+
+    @property
+    def credits_folder(self) -> Path:
+        return self.path / "credits"
 
     @property
     def demo_folder(self) -> Path:
@@ -128,13 +140,15 @@ class Run:
         return TrainConfig.read(self.config_file)
 
     def preprocess(self) -> Preprocess:
-        return Preprocess.from_json(_text(self.preprocess_file), str(self.preprocess_file))
+        return Preprocess.from_json(read_text(self.preprocess_file), str(self.preprocess_file))
 
     def class_names(self) -> tuple[str, ...]:
         """Class names in the order of the model's outputs (spec T7)."""
         names = read_json(self.classes_file).get("classes")
         if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
             raise RunError(f"'{self.classes_file}' must hold {{\"classes\": [names]}}.")
+        if len(set(names)) < len(names):
+            raise RunError(f"'{self.classes_file}' names a class twice.")
         return tuple(names)
 
     def data_location(self) -> str:
@@ -195,15 +209,16 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a run; raises `RunError` that names the file for anything else."""
     try:
-        value = json.loads(_text(path))
-    except ValueError as error:
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
         raise RunError(f"'{path}' is not valid JSON: {error}.") from error
     if not isinstance(value, dict):
         raise RunError(f"'{path}' must hold a JSON object, not {type(value).__name__}.")
     return value
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """A text file of a run; raises `RunError` where it is missing, absurdly large or not UTF-8."""
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise RunError(

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import csv
-import io
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 
 import numpy as np
 
-from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import Progress, silent
-from snaptune.data.splits import PARTS, read_split
 from snaptune.errors import ConfigError, DataError, ImageError
 from snaptune.evaluation.calibration import (
     Calibration,
@@ -22,16 +19,23 @@ from snaptune.evaluation.calibration import (
     fit_temperature,
     softmax,
 )
+from snaptune.evaluation.card import render_card
+from snaptune.evaluation.comparison import Comparison, compare_answers
+from snaptune.evaluation.formats import read_epochs, to_csv, to_json
+from snaptune.evaluation.intervals import Bools, Floats
+from snaptune.evaluation.pictures import heated, small_jpeg
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
-from snaptune.evaluation.results import EvaluationReport, Predictions, summarise, to_json
+from snaptune.evaluation.results import EvaluationReport, Predictions, hardship, summarise
+from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, read_json, write_bytes, write_json
+from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 ALL = "all"
 """In place of a part: every picture of the data set."""
 
+HELD_OUT = ("validation", "test")
 _BATCH = 64
 _MISTAKES = 24
 _THUMBNAIL = 160
@@ -44,29 +48,30 @@ def evaluate(
     progress: Progress = silent,
     *,
     max_wrong: float = 0.02,
+    robustness: bool = False,
 ) -> EvaluationReport:
     """Score a part of a run's data set, or with 'all' every picture of any data set with the run's classes.
 
-    Writes `predictions.csv`, `report.json` and `report.html` into the run; from the validation part also
-    `calibration.json`: the temperature, and the threshold under which an answer should be 'unknown' so
-    that at most `max_wrong` of all pictures get a wrong one. Raises `DataError` where the data set has
+    Writes `predictions.csv`, `report.json`, `report.html` and for held-out parts `README.md` into the run;
+    from the validation part also `calibration.json`: the temperature, and the threshold under which an
+    answer should be 'unknown' so that at most `max_wrong` of all pictures get a wrong one. With
+    `robustness` each picture is also scored blurred, noisy, compressed, dark and turned (eleven times the
+    work of the model). Raises `DataError` where the data set has
     classes that the run does not know, the part has no pictures, or pictures cannot be read.
     """
     if not 0 < max_wrong < 1:
         raise ConfigError(f"max_wrong={max_wrong} must be between 0 and 1; usual values: 0.01 to 0.05.")
     classifier = Classifier.load(run)
     labels = _labels_in_run(run, classifier.class_names, dataset)
-    parts = _parts(run, dataset, part)
-    samples = np.arange(len(dataset)) if part == ALL else np.flatnonzero(parts == part)
-    if len(samples) == 0:
-        raise DataError(
-            f"'{dataset.name}' has no {part} part in {run.split_file}. Its parts: {_counted(parts)}."
-        )
+    parts = _parts(run, dataset)
+    samples = _chosen(run, dataset, parts, part)
+    corruptions = CORRUPTIONS if robustness else ()
+    logits, *worse = _logits(classifier, dataset, samples, progress, corruptions)
     predictions = Predictions(
         ids=tuple(str(dataset.ids[index]) for index in samples),
         parts=tuple(str(parts[index]) for index in samples),
         labels=labels[samples],
-        logits=_logits(classifier, dataset, samples, progress),
+        logits=logits,
         class_names=classifier.class_names,
         groups=None if dataset.groups is None else dataset.groups[samples],
         group_names=tuple(str(name) for name in dataset.group_names),
@@ -80,13 +85,51 @@ def evaluate(
         part=part,
         about=_about(run, dataset, part, predictions),
     )
-    mistakes = [_shown(dataset, int(samples[index]), predictions, index) for index in _worst(predictions)]
-    _write(run, report, predictions, mistakes)
+    hardships = tuple(
+        hardship(predictions, answers, item.name, item.strength)
+        for item, answers in zip(corruptions, worse, strict=True)
+    )
+    report = replace(report, hardships=hardships)
+    _write(run, report, predictions, _mistakes(classifier, dataset, samples, predictions))
     return report
 
 
-def prepared_chunks(dataset: ImageDataset, preprocess: Preprocess, samples: Ints) -> Iterator[Pixels]:
-    """Pictures decoded and prepared a batch at a time, in the order of `samples`, in constant memory.
+def part_to_score(run: Run, dataset: ImageDataset) -> str:
+    """The validation part of the run's own data; 'all' of a data set that it has never seen."""
+    return ALL if (_parts(run, dataset) == "new").all() else "validation"
+
+
+def compare(a: Run, b: Run, dataset: ImageDataset, progress: Progress = silent) -> Comparison:
+    """Both runs on every picture of the data set that neither was trained on.
+
+    Raises `DataError` where there is none, or where a run does not know a class.
+    """
+    held_out = (_parts(a, dataset) != "train") & (_parts(b, dataset) != "train")
+    samples = np.flatnonzero(held_out)
+    if len(samples) == 0:
+        raise DataError(
+            f"'{dataset.name}' has no picture that both {a.path} and {b.path} held out. "
+            "Train both with the same split, or give pictures that are new to both."
+        )
+    return compare_answers(
+        _right(a, dataset, samples, progress),
+        _right(b, dataset, samples, progress),
+        None if dataset.groups is None else dataset.groups[samples],
+        a=str(a.path),
+        b=str(b.path),
+    )
+
+
+def _right(run: Run, dataset: ImageDataset, samples: Ints, progress: Progress) -> Bools:
+    classifier = Classifier.load(run)
+    labels = _labels_in_run(run, classifier.class_names, dataset)[samples]
+    return np.asarray(_logits(classifier, dataset, samples, progress)[0].argmax(axis=1) == labels)
+
+
+def prepared_chunks(
+    dataset: ImageDataset, preprocess: Preprocess, samples: Ints
+) -> Iterator[tuple[int, Pixels]]:
+    """Places in `samples` and the pictures from there on, prepared a batch at a time, in constant memory.
 
     Raises `DataError` that counts all unreadable ones, after the last.
     """
@@ -101,7 +144,8 @@ def prepared_chunks(dataset: ImageDataset, preprocess: Preprocess, samples: Ints
 
     with ThreadPoolExecutor() as pool:
         for start in range(0, len(samples), _BATCH):
-            yield np.stack(list(pool.map(pixels, samples[start : start + _BATCH].tolist())))
+            members = samples[start : start + _BATCH].tolist()
+            yield start, np.stack(list(pool.map(pixels, members)))
     if failures:
         first = min(map(str, failures))
         raise DataError(f"{len(failures)} of {len(samples)} images cannot be read. First: {first}")
@@ -123,18 +167,26 @@ def _calibrated(run: Run, predictions: Predictions, part: str, max_wrong: float)
     return replace(predictions, temperature=run.calibration().temperature)
 
 
-def _logits(classifier: Classifier, dataset: ImageDataset, samples: Ints, progress: Progress) -> np.ndarray:
-    chunks = prepared_chunks(dataset, classifier.preprocess, samples)
+def _logits(
+    classifier: Classifier,
+    dataset: ImageDataset,
+    samples: Ints,
+    progress: Progress,
+    corruptions: Sequence[Corruption] = (),
+) -> Floats:
+    """Logits [1 + corruptions, n, classes]: of the pictures as they are, then made worse in each way."""
     answers: list[np.ndarray] = []
 
     def done() -> Iterator[int]:
-        for chunk in chunks:
-            answers.append(classifier.logits(chunk))
-            yield from range(len(chunk))
+        for start, pixels in prepared_chunks(dataset, classifier.preprocess, samples):
+            members = samples[start : start + len(pixels)]
+            worse = (corrupted(pixels, corruption, members) for corruption in corruptions)
+            answers.append(np.stack([classifier.logits(shown) for shown in (pixels, *worse)]))
+            yield from range(len(pixels))
 
     for _ in progress(done(), len(samples), "Evaluating"):
         pass
-    return np.concatenate(answers).astype(np.float64)
+    return np.concatenate(answers, axis=1).astype(np.float64)
 
 
 def _labels_in_run(run: Run, known: tuple[str, ...], dataset: ImageDataset) -> Ints:
@@ -150,21 +202,31 @@ def _labels_in_run(run: Run, known: tuple[str, ...], dataset: ImageDataset) -> I
     return np.asarray([position[name] for name in dataset.class_names], dtype=np.int64)[dataset.labels]
 
 
-def _is_trained_on(run: Run, dataset: ImageDataset) -> bool:
-    return bool(read_json(run.dataset_file).get("fingerprint") == dataset.fingerprint())
+def _parts(run: Run, dataset: ImageDataset) -> np.ndarray:
+    """Where each picture stood in the run's training, by id; 'new' for those it never saw.
+
+    A data set of the same name, or renamed with the same contents, counts as the run's own.
+    """
+    recorded: dict[str, str] = {}
+    trained_on = read_json(run.dataset_file)
+    if trained_on.get("name") == dataset.name or trained_on.get("fingerprint") == dataset.fingerprint():
+        with run.split_file.open(newline="", encoding="utf-8") as file:
+            recorded = {row["id"]: row["part"] for row in csv.DictReader(file)}
+    return np.asarray([recorded.get(str(name), "new") for name in dataset.ids])
 
 
-def _parts(run: Run, dataset: ImageDataset, part: str) -> np.ndarray:
-    """Where each picture stood in training; 'new' for those of another data set."""
-    if part not in (*PARTS, ALL):
-        raise DataError(f"Unknown part '{part}'. Choose from: {', '.join((*PARTS, ALL))}.")
-    if part == ALL and not _is_trained_on(run, dataset):
-        return np.full(len(dataset), "new")
-    return np.asarray(PARTS)[read_split(run.split_file, dataset).parts]
-
-
-def _counted(parts: np.ndarray) -> str:
-    return ", ".join(f"{name} ({np.sum(parts == name)})" for name in PARTS if name in parts)
+def _chosen(run: Run, dataset: ImageDataset, parts: np.ndarray, part: str) -> Ints:
+    """The samples of a part; raises `DataError` that says which parts there are."""
+    if part == ALL:
+        return np.arange(len(dataset))
+    samples = np.flatnonzero(parts == part)
+    if len(samples) == 0:
+        found = ", ".join(f"{name} ({np.sum(parts == name)})" for name in (*PARTS, "new") if name in parts)
+        raise DataError(
+            f"'{dataset.name}' has no {part} part in {run.split_file}. It has: {found}. "
+            f"Choose one of them, or '{ALL}' for every picture."
+        )
+    return samples
 
 
 def _about(run: Run, dataset: ImageDataset, part: str, predictions: Predictions) -> tuple[str, ...]:
@@ -194,8 +256,10 @@ def _what_was_chosen(run: Run, part: str, predictions: Predictions) -> list[str]
         return [
             f"{trained} of these pictures were trained on, so this does not say how new pictures would do."
         ]
+    if part == "test":
+        return ["Nothing was trained or chosen on these pictures."]
     if part != "validation":
-        return ["None of these pictures was used in training."]
+        return ["By data set and file name, none of these pictures was trained on."]
     if run.config().keep == "last":
         return ["Nothing was chosen on these pictures: the weights are those of the last epoch."]
     return ["The epoch was chosen by its loss on these pictures, so the figures are a little too good."]
@@ -208,58 +272,42 @@ def _worst(predictions: Predictions) -> list[int]:
     return [int(index) for index in wrong[order]]
 
 
-def _shown(dataset: ImageDataset, sample: int, predictions: Predictions, index: int) -> Mistake:
-    image = load_image(dataset.source.read(sample), predictions.ids[index])
-    image.thumbnail((_THUMBNAIL, _THUMBNAIL))
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=80)
-    return Mistake(
-        id=predictions.ids[index],
-        label=predictions.class_names[predictions.labels[index]],
-        predicted=predictions.class_names[predictions.predicted[index]],
-        confidence=float(predictions.confidence[index]),
-        group=predictions.group_of(index),
-        jpeg=encoded.getvalue(),
-    )
+def _mistakes(
+    classifier: Classifier, dataset: ImageDataset, samples: Ints, predictions: Predictions
+) -> list[Mistake]:
+    """The worst mistakes as small pictures, with heat maps of what spoke for the wrong answers."""
+    worst = _worst(predictions)
+    if not worst:
+        return []
+    images = [load_image(dataset.source.read(int(samples[index])), predictions.ids[index]) for index in worst]
+    pixels = np.stack([classifier.preprocess.pixels(image) for image in images])
+    maps = classifier.heat_maps(pixels, predictions.predicted[worst])
+    names = predictions.class_names
+    return [
+        Mistake(
+            id=predictions.ids[index],
+            label=names[predictions.labels[index]],
+            predicted=names[predictions.predicted[index]],
+            confidence=float(predictions.confidence[index]),
+            group=predictions.group_of(index),
+            jpeg=small_jpeg(image, _THUMBNAIL),
+            heat=b"" if maps is None else small_jpeg(heated(shown, maps[place]), _THUMBNAIL),
+        )
+        for place, (index, image, shown) in enumerate(zip(worst, images, pixels, strict=True))
+    ]
 
 
 def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistakes: list[Mistake]) -> None:
-    write_bytes(run.predictions_file, _as_csv(predictions).encode())
+    write_bytes(run.predictions_file, to_csv(predictions).encode())
     write_json(run.report_json, to_json(report))
-    background = Background(read_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
+    background = Background(_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
     write_bytes(run.report_file, render(report, background).encode())
+    if report.part in HELD_OUT:
+        card = render_card(report, asdict(run.config()), read_json(run.dataset_file))
+        write_bytes(run.card_file, card.encode())
 
 
-def read_epochs(run: Run) -> list[Epoch]:
-    """The epochs in `events.jsonl`; a line that was cut off is passed over, without a file there are none."""
+def _epochs(run: Run) -> list[Epoch]:
     if not run.events_file.is_file():
         return []
-    epochs = []
-    for line in run.events_file.read_text(encoding="utf-8").splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue
-        if event.get("event") == "EpochDone":
-            epochs.append(Epoch(**{name: event[name] for name in Epoch.__dataclass_fields__}))
-    return epochs
-
-
-def _as_csv(predictions: Predictions) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["id", "part", "label", "predicted", "confidence", "group"])
-    names = predictions.class_names
-    rows = zip(
-        predictions.ids,
-        predictions.parts,
-        predictions.labels,
-        predictions.predicted,
-        predictions.confidence,
-        strict=True,
-    )
-    for index, (name, part, label, predicted, confidence) in enumerate(rows):
-        writer.writerow(
-            [name, part, names[label], names[predicted], f"{confidence:.6f}", predictions.group_of(index)]
-        )
-    return text.getvalue()
+    return read_epochs(read_text(run.events_file), str(run.events_file))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from snaptune.cli.main import main
@@ -37,7 +39,9 @@ def test_every_layer_at_the_models_own_size(capsys: pytest.CaptureFixture[str]) 
     [
         (["resnet18*", "--size", "64"], "--size belongs to: snaptune models show NAME"),
         (["show", "resnet18d", "--offline"], "--offline belongs to: snaptune models PATTERN"),
-        (["show"], "'models show' is neither a pattern nor 'show NAME'."),
+        (["show"], "'models show' is neither a pattern nor 'show NAME' nor 'pick DATA'."),
+        (["show", "resnet18d", "--max-ms", "3"], "--max-ms belongs to: snaptune models pick DATA"),
+        (["pick", "photos"], "'models pick' needs a budget: --max-ms 15 --max-mb 10"),
         (["a.py", "b.py"], "Quote patterns: snaptune models 'resnet18*'"),
         (["show", "resnet18d", "--size", "0"], "--size 0 must be at least 1"),
     ],
@@ -60,3 +64,31 @@ def test_short_numbers(number: int, text: str) -> None:
 
 def test_printable_text_cannot_steer_a_terminal() -> None:
     assert printable("grün\x1b[2J\n\udcff") == "grün\\x1b[2J\\n\\udcff"
+
+
+def test_picking_says_why_each_model_is_where_it_is(
+    picture_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "pick",
+        str(picture_folder),
+        "--max-ms",
+        "100000",
+        "--max-mb",
+        "20",
+        "--runtime",
+        "torch",
+        "--size",
+        "32",
+    ]
+    among = ["--among", "resnet50d", "--among", "test_resnet", "--among", "tf_efficientnet_lite0"]
+    assert main(["models", *words, *among]) == 0
+    header, first, second, third, *rest = capsys.readouterr().out.splitlines()
+    assert header.split()[:4] == ["model", "MB", "ms", "probe"]
+    assert first.split()[0] == "tf_efficientnet_lite0"
+    assert first.endswith("ranked")
+    assert second.startswith("test_resnet")
+    assert second.endswith("-  untried: its weights are not on this machine")
+    assert third.startswith("resnet50d")
+    assert third.endswith("dropped: 94.3 MB is over 20 MB")
+    assert rest[-1] == f"next: snaptune train {picture_folder} --model tf_efficientnet_lite0"

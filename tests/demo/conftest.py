@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.demo.serve import address, make_server
@@ -33,6 +33,7 @@ FLAGS = [
 ]
 
 Serve = Callable[..., str]
+expect.set_options(timeout=15_000)  # milliseconds; a shared machine may be slow
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +58,7 @@ def card() -> DemoCard:
         n=137,
         model_name="test_resnet",
         note="Drawn hands only.",
+        certificate="No probability differs by more than 0.0001.",
     )
 
 

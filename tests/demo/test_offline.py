@@ -3,20 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from snaptune.demo.build import HASHED, DemoCard, DemoSample, build_demo
 from snaptune.demo.serve import make_server
 from tests.demo.conftest import PlainHandler, Serve, running
 from tests.demo.test_page import open_demo, start_self_test
+from tests.demo.tiny import Tiny
 
 
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     with browser.new_context() as context:
         yield context
+
+
+KEPT = """async () => {
+  const [name] = await caches.keys();
+  const requests = await (await caches.open(name)).keys();
+  return requests.map(({ url }) => url.slice(document.baseURI.length));
+}"""
+
+
+def wait_until_kept(page: Page, site: Path) -> None:
+    """Wait until the browser keeps exactly the site's files whose names hold their hash."""
+    large = {path.relative_to(site).as_posix() for path in site.rglob("*") if HASHED.search(path.name)}
+    kept: set[str] = set()
+    for _ in range(100):
+        kept = {file for file in page.evaluate(KEPT) if HASHED.search(file)}
+        if kept == large:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"kept {sorted(kept)}, not {sorted(large)}")
 
 
 def loads_of(page: Page) -> list[str]:
@@ -79,7 +102,10 @@ def test_never_reloads_twice(browser: Browser, site: Path, serve: Serve) -> None
 
 def test_the_second_visit_works_without_the_server(context: BrowserContext, site: Path) -> None:
     with running(make_server(site, 0)) as url:
-        open_demo(context.new_page(), url)
+        page = context.new_page()
+        open_demo(page, url)
+        wait_until_kept(page, site)
+        page.close()
     page = context.new_page()
     open_demo(page, url)
 
@@ -103,6 +129,28 @@ def test_the_large_files_are_fetched_once(
 
     large = sorted(path for path in served if path.endswith((".onnx", ".gzip")))
     assert len(large) == 2, large
+
+
+def test_a_new_build_replaces_what_was_kept(
+    context: BrowserContext,
+    tiny: Tiny,
+    card: DemoCard,
+    samples: list[DemoSample],
+    serve: Serve,
+    tmp_path: Path,
+) -> None:
+    site = build_demo(tiny.onnx, samples[:3], tmp_path / "site", card=card)
+    url = serve(site, plain=True)
+    open_demo(context.new_page(), url)
+    other = onnx.load(tiny.onnx)
+    other.doc_string = "the same with another hash"
+    onnx.save(other, tmp_path / "other.onnx")
+    build_demo(tmp_path / "other.onnx", samples[1:], site, card=replace(card, title="Newer"))
+    page = context.new_page()
+    open_demo(page, url)
+
+    expect(page).to_have_title("Newer")
+    wait_until_kept(page, site)
 
 
 def test_works_under_a_sub_path(page: Page, site: Path, serve: Serve) -> None:

@@ -139,7 +139,7 @@ def test_the_policy_stops_requests_to_other_origins(page: Page, site: Path, serv
     blocked = page.evaluate(
         """() => new Promise((resolve) => {
           document.addEventListener('securitypolicyviolation', (event) => resolve(event.effectiveDirective));
-          fetch('http://127.0.0.1:9/').catch(() => {});
+          fetch('http://127.0.0.1:9/').catch(() => setTimeout(() => resolve('nothing'), 2000));
         })"""
     )
 

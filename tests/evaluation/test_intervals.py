@@ -55,6 +55,38 @@ def test_one_group_cannot_be_resampled() -> None:
     assert share(right, np.zeros(20, dtype=np.int64)) == wilson(15, 20)
 
 
+def coverage(groups: int, likeness: float, truth: float, repeats: int = 1500) -> float:
+    """How often the interval holds the truth; the accuracy of a group is beta distributed."""
+    rng = np.random.default_rng(groups)
+    members = np.repeat(np.arange(groups), 25)
+    strength = (1 - likeness) / likeness
+    covered = 0
+    for _ in range(repeats):
+        hits = rng.random(len(members)) < rng.beta(truth * strength, (1 - truth) * strength, groups)[members]
+        found = share(hits, members)
+        covered += found.low <= truth <= found.high
+    return covered / repeats
+
+
+@pytest.mark.parametrize(("groups", "truth"), [(6, 0.9), (12, 0.8), (40, 0.9)])
+def test_intervals_of_grouped_shares_cover_the_truth(groups: int, truth: float) -> None:
+    assert 0.93 <= coverage(groups, 0.05, truth) <= 0.97
+
+
+@pytest.mark.parametrize("n", [132, 1000])
+def test_wilson_covers_the_truth_exactly_summed(n: int) -> None:
+    """Coverage summed over all outcomes, averaged over true shares from 0.8 to 0.98."""
+    outcomes = [wilson(hits, n) for hits in range(n + 1)]
+    covered = []
+    for truth in np.linspace(0.8, 0.98, 60):
+        chances = [math.comb(n, hits) * truth**hits * (1 - truth) ** (n - hits) for hits in range(n + 1)]
+        covered.append(
+            sum(p for p, found in zip(chances, outcomes, strict=True) if found.low <= truth <= found.high)
+        )
+    assert 0.93 <= np.mean(covered) <= 0.97
+    assert min(covered) > 0.91
+
+
 def test_groups_that_are_all_right_do_not_make_it_certain() -> None:
     assert share(np.ones(40, dtype=bool), np.arange(40) % 4) == wilson(40, 40)
 

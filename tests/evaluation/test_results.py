@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from snaptune.evaluation.calibration import Calibration
-from snaptune.evaluation.results import EvaluationReport, Predictions, summarise, to_json
+from snaptune.evaluation.formats import to_json
+from snaptune.evaluation.results import EvaluationReport, Predictions, summarise
 
 NAMES = ("cat", "dog", "emu")
 

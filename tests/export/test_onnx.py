@@ -8,12 +8,13 @@ import onnx
 import pytest
 
 from snaptune.errors import ExportError
+from snaptune.export.awkward import SHAPES, scene
 from snaptune.export.metadata import Metadata
 from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
 from snaptune.prediction import Classifier
 
-from .conftest import CLASSES, SIZES, noise
+from .conftest import CLASSES
 
 
 def test_file_takes_bytes_of_any_size_and_gives_a_flat_vector_of_probabilities(exported: Path) -> None:
@@ -21,8 +22,8 @@ def test_file_takes_bytes_of_any_size_and_gives_a_flat_vector_of_probabilities(e
     (image,), (probs,) = session.get_inputs(), session.get_outputs()
     assert (image.name, image.type, image.shape) == ("image", "tensor(uint8)", ["height", "width", 3])
     assert (probs.name, probs.type, probs.shape) == ("probs", "tensor(float)", [len(CLASSES)])
-    for name in SIZES:
-        probabilities = answer(session, np.asarray(noise(name).open()))
+    for width, height in SHAPES:
+        probabilities = answer(session, scene(width, height))
         assert probabilities.shape == (len(CLASSES),)
         assert probabilities.sum() == pytest.approx(1)
 
@@ -30,7 +31,7 @@ def test_file_takes_bytes_of_any_size_and_gives_a_flat_vector_of_probabilities(e
 def test_file_describes_itself(exported: Path, classifier: Classifier) -> None:
     properties = open_session(exported).get_modelmeta().custom_metadata_map
     metadata = Metadata.from_properties(properties, "model.onnx")
-    assert metadata == Metadata(classifier.class_names, classifier.preprocess, "test_resnet")
+    assert metadata == Metadata(classifier.class_names, classifier.preprocess, "test_resnet", 0.4)
     assert properties["snaptune_version"]
 
 
@@ -76,7 +77,7 @@ def test_metadata_of_another_tool_is_refused() -> None:
     )
 
 
-@pytest.mark.parametrize("key", ["class_names", "preprocess"])
+@pytest.mark.parametrize("key", ["class_names", "preprocess", "unknown_threshold"])
 def test_damaged_metadata_names_the_file(classifier: Classifier, key: str) -> None:
     properties = Metadata(classifier.class_names, classifier.preprocess, "x").to_properties()
     with pytest.raises(ExportError, match=r"'other\.onnx'"):

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 
 from snaptune.errors import ExportError
-from snaptune.export.parity import ALLOWED_DIFFERENCE, Certificate, Difference, NamedPicture, certify
+from snaptune.export.latency import Latency
+from snaptune.export.parity import ALLOWED_DIFFERENCE, Certificate, Difference, certify
+from snaptune.export.pictures import NamedPicture
 from snaptune.prediction import Classifier
 
 from .conftest import CLASSES, prepared
@@ -52,9 +54,11 @@ def test_pictures_that_differ_most_come_first(certificate: Certificate) -> None:
 
 
 def test_summary_shows_n_and_what_is_allowed(certificate: Certificate, pictures: Pictures) -> None:
-    start = f"{len(pictures)} pictures through PyTorch and model.onnx (1.5 MB): 100.00% the same label"
+    start = f"{len(pictures)} pictures through PyTorch and model.onnx (fp32, 1.5 MB): 100.00% the same label"
     assert certificate.summary().startswith(start)
     assert certificate.summary().endswith("(allowed 0.001)")
+    timed = replace(certificate, latency_ms=Latency(8.25, 4.5, 2)).summary()
+    assert timed.endswith("; one 640x480 picture takes 8.2 ms with 1 thread, 4.5 with 2")
 
 
 def test_too_large_a_difference_fails_and_says_what_to_do(certificate: Certificate) -> None:
@@ -70,7 +74,7 @@ def test_too_large_a_difference_fails_and_says_what_to_do(certificate: Certifica
 
 def test_another_label_fails_and_names_the_picture(certificate: Certificate) -> None:
     other = Difference("rose.jpg", 0.0001, "rose", "tulip")
-    expected = r"1 of 25 pictures get another label: 'rose\.jpg' \(rose → tulip\)\."
+    expected = r"1 of 37 pictures get another label: 'rose\.jpg' \(rose → tulip\)\."
     with pytest.raises(ExportError, match=expected):
         replace(certificate, other_label=(other,)).check()
 
@@ -95,7 +99,7 @@ def test_another_model_fails(classifier: Classifier, exported: Path, pictures: P
 
 def test_another_number_of_classes_fails(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
     other = nn.Sequential(classifier.model, nn.Linear(len(CLASSES), 3))
-    with pytest.raises(ExportError, match=r"gives probabilities of shape \[5\], PyTorch \[3\]"):
+    with pytest.raises(ExportError, match=r"knows 5 classes \(call, dislike, .*, the run 3"):
         certify(replace(classifier, model=other, class_names=CLASSES[:3]), exported, pictures)
 
 

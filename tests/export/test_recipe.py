@@ -5,7 +5,7 @@ import onnxruntime  # type: ignore[import-untyped]
 import pytest
 from PIL import Image
 
-from snaptune.export.recipe import recipe_graph
+from snaptune.export.recipe import recipe_graph, recipe_text
 from snaptune.images.preprocess import Pixels, Preprocess
 
 UNCHANGED = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
@@ -13,7 +13,7 @@ UNCHANGED = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
 
 def answer(recipe: Preprocess, pixels: Pixels) -> np.ndarray:
     """What the graph makes of a picture, as [height, width, channel]."""
-    session = onnxruntime.InferenceSession(recipe_graph(recipe).SerializeToString())
+    session = onnxruntime.InferenceSession(recipe_graph(recipe_text(recipe)).SerializeToString())
     square: np.ndarray = session.run(None, {"image": pixels})[0][0].transpose(1, 2, 0)
     return square
 

@@ -19,7 +19,7 @@ from snaptune.training.checkpoint import Kept, Learner, Saver
 from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Started, StepDone, ignore
 from snaptune.training.loop import Plan, fit, score, set_training
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema, build_optimizer, one_cycle
+from snaptune.training.optim import build_ema, build_optimizer, cosine, torch_one_cycle
 
 CPU = torch.device("cpu")
 FLOAT32 = Numerics(CPU)
@@ -158,8 +158,8 @@ def test_frozen_norms_keep_their_statistics_but_learn_their_scale() -> None:
     assert model[1].weight.requires_grad
 
 
-def test_one_cycle_rises_then_falls() -> None:
-    rates = [one_cycle(step, 100, 0.1) for step in range(100)]
+def test_the_cosine_rises_then_falls() -> None:
+    rates = [cosine(step, 100, 0.1) for step in range(100)]
     assert max(rates) == pytest.approx(1.0)
     assert int(np.argmax(rates)) == 9
     assert rates[0] == pytest.approx(0.1)
@@ -176,3 +176,15 @@ def test_the_moving_average_follows_and_smooths() -> None:
     averaged = ema.module.state_dict()["weight"].item()
     # the first update copies 1; then min(0.5, 2/11) and min(0.5, 3/12) of it are kept
     assert averaged == pytest.approx(1.0 * (2 / 11) * (3 / 12))
+
+
+def test_one_cycle_is_that_of_torch() -> None:
+    optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], lr=1.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=1.0, total_steps=97)
+    for step in range(97):
+        share, beta = torch_one_cycle(step, 97)
+        assert share == pytest.approx(optimizer.param_groups[0]["lr"], rel=1e-9)
+        assert beta == pytest.approx(optimizer.param_groups[0]["betas"][0], rel=1e-9)
+        optimizer.step()
+        if step < 96:
+            schedule.step()

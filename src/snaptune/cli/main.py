@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from snaptune.cli import demo, evaluate, export, models, predict, publish, quickstart, train
+from snaptune.cli import compare, demo, evaluate, export, models, predict, publish, quickstart, train
 from snaptune.errors import SnaptuneError
 
-COMMANDS = (quickstart, models, train, evaluate, predict, export, demo, publish)
+COMMANDS = (quickstart, models, train, evaluate, compare, predict, export, demo, publish)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 1 for the user's mistakes, 2 for usage, 130 for Ctrl-C."""
+    """Run one command; returns the exit code.
+
+    0, 1 for the user's mistakes, 2 for usage, 3 where `predict` could not read some pictures, 130 for Ctrl-C.
+    """
     args = build_parser().parse_args(argv)
     try:
-        args.run(args)
+        code: int | None = args.run(args)
     except SnaptuneError as error:
         print(f"snaptune: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("snaptune: stopped.", file=sys.stderr)
         return 130
-    return 0
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  nothing is left to flush
+        return 0
+    return code or 0
 
 
 def build_parser() -> argparse.ArgumentParser:

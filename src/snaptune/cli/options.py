@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from snaptune.config import TrainConfig
+from snaptune.config import RECIPES, TrainConfig
 
 Commands = Any  # argparse does not export the type of its subparsers
 
@@ -21,6 +21,12 @@ FLAGS = (
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """`--config FILE` and a flag for each setting in `FLAGS`."""
+    parser.add_argument(
+        "--recipe", choices=RECIPES, default="default", help="settings to start from (default: default)"
+    )
+    parser.add_argument(
+        "--time", type=_minutes, metavar="TIME", help="wall-clock budget of training, such as 90s, 5m or 2h"
+    )
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML; flags replace single ones"
     )
@@ -39,8 +45,22 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace) -> TrainConfig:
     """The settings file, then only what was typed replaces a field."""
-    config = TrainConfig.read(args.config) if args.config else TrainConfig()
-    return config.replaced({name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None})
+    config = TrainConfig.recipe(args.recipe)
+    if args.config:
+        config = TrainConfig.read(args.config, config)
+    typed = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
+    return config.replaced(typed | ({} if args.time is None else {"minutes": args.time}))
+
+
+def _minutes(text: str) -> float:
+    """Minutes from `90s`, `5m` or `2h`."""
+    unit = {"s": 1 / 60, "m": 1.0, "h": 60.0}.get(text[-1:])
+    try:
+        if unit is not None and (value := float(text[:-1]) * unit) > 0:
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"'{text}' is not a time; write 90s, 5m or 2h")
 
 
 def add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:

@@ -41,11 +41,14 @@ def run(args: argparse.Namespace) -> None:
     split = split_by_group(dataset, (args.hold_out,))
     finished = train(dataset, config, args.out, split=split, on_event=TrainingBars(), progress=bar)
     print("\nEvaluating on the pictures of the artist who was held out ...")
-    evaluate_and_show(finished, dataset)
+    report = evaluate_and_show(finished, dataset)
     print("\nExporting and comparing with PyTorch ...")
     export_and_show(finished, dataset)
     demo_run(finished, dataset, finished.demo_folder)
+    print()
+    for group in report.groups:
+        print(f"held-out artist {group.name}: accuracy {group.accuracy.as_share()}")
     print(
-        f"\nrun      {finished.path}\nreport   {finished.report_file}"
+        f"run      {finished.path}\nreport   {finished.report_file}"
         f"\ndemo     snaptune demo {finished.path} --serve"
     )

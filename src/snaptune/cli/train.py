@@ -22,6 +22,9 @@ def add_to(commands: Commands) -> None:
         metavar="GROUP",
         help="validate on this whole group; may be given again",
     )
+    parser.add_argument(
+        "--skip-unreadable", action="store_true", help="train without the pictures that cannot be read"
+    )
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.data.readers import open_dataset
     from snaptune.data.splits import split_by_group
     from snaptune.run_folder import Run
+    from snaptune.training.processes import join_processes
     from snaptune.training.train import Interrupted, resume_training, train
 
     bars = TrainingBars()
@@ -47,11 +51,16 @@ def run(args: argparse.Namespace) -> None:
         else:
             dataset = open_dataset(args.data)
             split = split_by_group(dataset, tuple(args.hold_out)) if args.hold_out else None
-            finished = train(dataset, config, args.out, split=split, on_event=bars, progress=bar)
+            skip = args.skip_unreadable
+            finished = train(
+                dataset, config, args.out, split=split, skip_unreadable=skip, on_event=bars, progress=bar
+            )
     except Interrupted as stop:
         bars.close()
         print(f"Stopped; go on with: snaptune train --resume {stop.run.path}")
         raise KeyboardInterrupt from stop
+    if not join_processes()[0].leads:
+        return
     evaluate_and_show(finished, dataset)
     print(f"\nrun     {finished.path}\nreport  {finished.report_file}")
     print(f"next    snaptune publish {finished.path}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -133,6 +134,12 @@ class ImageDataset:
     @property
     def ids(self) -> Strings:
         return self.source.ids
+
+    def copy_credits(self, folder: Path) -> None:
+        """Copy the credits, where there are any, to a new folder beside copies of the pictures."""
+        for file in self.credits:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file, folder / file.name)
 
     def class_counts(self) -> Ints:
         """Pictures a class, in the order of `class_names`."""

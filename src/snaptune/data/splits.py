@@ -17,18 +17,27 @@ from snaptune.data.dataset import PARTS, Codes, ImageDataset, Ints, strings
 from snaptune.data.duplicates import Pairs, clusters
 from snaptune.errors import ConfigError, DataError, closest, shown
 
-TRAIN, VALIDATION, TEST = range(3)
+TRAIN, VALIDATION, TEST, SKIPPED = range(4)
+NAMES = (*PARTS, "skipped")
+"""The parts as `split.csv` names them; pictures that could not be read are in none of `PARTS`."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The part of every sample, as an index into `PARTS`, and a sentence on how it was chosen."""
+    """The part of every sample, as an index into `NAMES`, and a sentence on how it was chosen."""
 
     parts: Codes
     how: str
 
     def indices(self, part: str) -> Ints:
-        return np.flatnonzero(self.parts == PARTS.index(part)).astype(np.int64)
+        return np.flatnonzero(self.parts == NAMES.index(part)).astype(np.int64)
+
+    def without(self, samples: Ints) -> Split:
+        """The same split with some samples in no part."""
+        parts = self.parts.copy()
+        parts[samples] = SKIPPED
+        how = f"{self.how}; {len(samples)} unreadable pictures skipped" if len(samples) else self.how
+        return Split(parts, how)
 
 
 def group_by_pattern(dataset: ImageDataset, pattern: str) -> ImageDataset:
@@ -258,7 +267,7 @@ def write_split(path: Path, dataset: ImageDataset, split: Split) -> None:
         writer.writerow(["id", "label", "group", "part"])
         for index in range(len(dataset)):
             label = dataset.class_names[dataset.labels[index]]
-            part = PARTS[split.parts[index]]
+            part = NAMES[split.parts[index]]
             writer.writerow([dataset.ids[index], label, dataset.group_of(index), part])
 
 
@@ -274,12 +283,12 @@ def read_split(path: Path, dataset: ImageDataset) -> Split:
             "The data have changed since the split was made; make a new one."
         )
     names, codes = coded(rows["part"])
-    unknown = [name for name in names if name not in PARTS]
+    unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise DataError(
-            f"Unknown part {', '.join(map(repr, unknown))} in '{path}'. Allowed: {', '.join(PARTS)}."
+            f"Unknown part {', '.join(map(repr, unknown))} in '{path}'. Allowed: {', '.join(NAMES)}."
         )
-    places = np.asarray([PARTS.index(name) for name in names], np.uint8)
+    places = np.asarray([NAMES.index(name) for name in names], np.uint8)
     return Split(places[codes][found], f"read from {path.name}")
 
 

@@ -21,6 +21,7 @@ SITE = HERE / "site"
 RUNTIME = HERE / "runtime"
 SCRIPT = "ort.wasm.bundle.min.js"
 WASM = "ort-wasm-simd-threaded.wasm.gzip"
+LICENCES = ("LICENSE.txt", "NOTICES.txt")
 HASHED = re.compile(r"\.[0-9a-f]{12}\.[a-z.]+$")
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp"}
 
@@ -41,7 +42,11 @@ class DemoSample:
 
 @dataclass(frozen=True)
 class DemoCard:
-    """What the page says about the model; `accuracy` is of `n` pictures, with its 95 % interval."""
+    """What the page says about the model.
+
+    `accuracy` is of `n` pictures, with its 95 % interval; `certificate` says how near the exported model
+    comes to the original. An empty text is left out.
+    """
 
     title: str
     class_names: tuple[str, ...]
@@ -51,6 +56,7 @@ class DemoCard:
     n: int
     model_name: str
     note: str
+    certificate: str = ""
 
 
 def build_demo(
@@ -59,14 +65,16 @@ def build_demo(
     out: Path,
     *,
     card: DemoCard,
+    credits: Sequence[Path] = (),
     tolerance: float = 1e-3,
     unknown_threshold: float | None = None,
 ) -> Path:
     """Write the static site into the folder `out`, replacing an earlier demo there; returns `out`.
 
     `model` is an ONNX file that takes `image`, uint8 [height, width, 3] of any size, and returns `probs`,
-    float32 [classes]. The self-test passes while no probability differs from its sample's by more than
-    `tolerance`. Below `unknown_threshold` the page answers "None of these".
+    float32 [classes]. `credits` are files that say whose pictures the samples are; the page links them.
+    The self-test passes while no probability differs from its sample's by more than `tolerance`. Below
+    `unknown_threshold` the page answers "None of these".
     """
     _check(model, samples, out, card)
     _clear(out)
@@ -77,6 +85,7 @@ def build_demo(
         "model": _add(out, "model/model.onnx", model.read_bytes()),
         "runtime": _add_runtime(out),
         "samples": [_add_sample(out, number, sample) for number, sample in enumerate(samples, 1)],
+        "credits": [_copy(path, out, "credits") for path in credits],
         "tolerance": tolerance,
         "unknown_threshold": unknown_threshold,
         "page": page,
@@ -129,10 +138,16 @@ def _copy_page(out: Path) -> list[str]:
     page = sorted(path for path in SITE.iterdir() if path.suffix in {".html", ".css", ".js", ".svg"})
     for path in page:
         shutil.copyfile(path, out / path.name)
-    (out / "runtime").mkdir(exist_ok=True)
-    for name in ("LICENSE.txt", "NOTICES.txt"):
-        shutil.copyfile(RUNTIME / name, out / "runtime" / name)
+    for name in LICENCES:
+        _copy(RUNTIME / name, out, "runtime")
     return [path.name for path in page if path.name != "sw.js"]
+
+
+def _copy(path: Path, out: Path, folder: str) -> str:
+    """Copy a file into a folder of the site; returns its name there."""
+    (out / folder).mkdir(exist_ok=True)
+    shutil.copyfile(path, out / folder / path.name)
+    return f"{folder}/{path.name}"
 
 
 def _add(out: Path, name: str, data: bytes) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +23,14 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
         raise DemoError(f"'{run.path}' has no exported model yet. Make one: snaptune export {run.path}")
     held_out = read_split(run.split_file, dataset).indices("validation")
     samples = demo_samples(Classifier.load(run), dataset, held_out)
-    site = build_demo(run.onnx_file, samples, out, card=demo_card(run))
-    for file in dataset.credits:
-        target = site / "credits" / file.name
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(file, target)
-    return site
+    return build_demo(
+        run.onnx_file,
+        samples,
+        out,
+        card=demo_card(run),
+        credits=dataset.credits,
+        unknown_threshold=run.calibration().threshold,
+    )
 
 
 def demo_samples(classifier: Classifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:

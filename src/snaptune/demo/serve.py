@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -66,10 +69,17 @@ def address(server: ThreadingHTTPServer) -> str:
     return f"http://{HOST}:{server.server_port}/"
 
 
+def has_desktop() -> bool:
+    """Whether a browser would open in a window; the others would take over the terminal."""
+    return sys.platform in ("darwin", "win32") or bool({"DISPLAY", "WAYLAND_DISPLAY"} & os.environ.keys())
+
+
 def serve(folder: Path, port: int = 8000) -> None:
-    """Serve the demo in `folder` until interrupted, printing its address."""
+    """Serve the demo in `folder` until interrupted; prints its address and opens the user's browser there."""
     with make_server(folder, port) as server:
         print(f"The demo is at {address(server)} (stop with Ctrl+C)")
+        if has_desktop():
+            webbrowser.open(address(server))
         try:
             server.serve_forever()
         except KeyboardInterrupt:

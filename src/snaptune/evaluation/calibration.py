@@ -45,8 +45,8 @@ class Calibration:
     pictures: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"temperature {self.temperature} must be above 0")
+        if not 1e-3 <= self.temperature <= 1e3:
+            raise ValueError(f"temperature {self.temperature} must be between 0.001 and 1000")
         if self.threshold is not None and not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold {self.threshold} must be between 0 and 1")
         if not 0 < self.max_wrong < 1:

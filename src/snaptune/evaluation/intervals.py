@@ -17,6 +17,7 @@ Statistic = Callable[[Floats], Floats]
 """Totals [resamples, columns] to one value a resample."""
 
 CONFIDENCE = 0.95
+NORMAL = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
 RESAMPLES = 2000
 _CELLS, _MOST_UNITS = 2**22, 1000
 """Random draws held in memory at a time, and units that are resampled."""
@@ -33,6 +34,11 @@ class Estimate:
     low: float
     high: float
     n: int
+
+    def as_share(self) -> str:
+        """In words, in percent: value, interval, n."""
+        ends = f"{percent(self.low)} to {percent(self.high)}"
+        return f"{percent(self.value)} (95 % interval {ends}, n = {self.n})"
 
 
 def percent(value: float, digits: int = 1) -> str:
@@ -55,24 +61,36 @@ def wilson(hits: float, n: int) -> Estimate:
     return Estimate(hits / n, low, high, n)
 
 
-def _wilson_ends(share: float, n: float) -> tuple[float, float]:
-    z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+def _wilson_ends(share: float, n: float, z: float = NORMAL) -> tuple[float, float]:
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def share(hits: Bools, groups: Ints | None = None) -> Estimate:
-    """The share of true values: Wilson's interval, or with two groups or more a bootstrap of whole groups.
+    """The share of true values with Wilson's interval; with two groups or more, for whole groups drawn anew.
 
-    Groups never narrow it: where all of them are right the bootstrap has no width, and says too much.
+    Pictures of a group go right or wrong together, so they count as fewer (design effect) and Student's t
+    stands in for the normal point (Korn and Graubard, 1998). Groups never narrow the interval. It covers
+    93 to 97 % from about five groups on; with fewer it is rough.
     """
     single = wilson(int(hits.sum()), len(hits))
-    if not has_groups(groups):
+    if not has_groups(groups) or single.value in (0.0, 1.0):
         return single
-    columns = np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64)
-    grouped = bootstrap(columns, ratio, groups)
-    return replace(single, low=min(single.low, grouped.low), high=max(single.high, grouped.high))
+    units = unit_sums(np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64), groups)
+    effect = _design_effect(units)
+    if effect <= 1:
+        return single
+    low, high = _wilson_ends(single.value, len(hits) / effect, student_t(len(units) - 1))
+    return replace(single, low=low, high=high)
+
+
+def _design_effect(units: Floats) -> float:
+    """How many times the variance of a share is larger than if pictures were independent."""
+    count, n = len(units), units[:, 1].sum()
+    share = units[:, 0].sum() / n
+    spread = ((units[:, 0] - share * units[:, 1]) ** 2).sum() * count / (count - 1)
+    return float(spread / (n * share * (1 - share)))
 
 
 def ratio(totals: Floats) -> Floats:
@@ -145,7 +163,7 @@ def student_t(freedom: int) -> float:
         return math.tan(math.pi * (p - 0.5))
     if freedom == 2:
         return (2 * p - 1) / math.sqrt(2 * p * (1 - p))
-    z = NormalDist().inv_cdf(p)
+    z = NORMAL
     terms = (
         z,
         (z**3 + z) / 4,

@@ -14,7 +14,7 @@ import numpy as np
 from snaptune.evaluation.calibration import CalibrationError
 from snaptune.evaluation.intervals import Estimate, percent
 from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart, reliability_diagram
-from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Share, Trust
+from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Hardship, Share, Trust
 
 MOST_CLASSES = 40
 """Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
@@ -33,7 +33,7 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture that was answered wrongly, as a small JPEG."""
+    """A picture that was answered wrongly, as a small JPEG; `heat` shows what spoke for the answer."""
 
     id: str
     label: str
@@ -41,6 +41,7 @@ class Mistake:
     confidence: float
     group: str
     jpeg: bytes
+    heat: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ def render(report: EvaluationReport, background: Background) -> str:
         _confused(report.confused),
         _confusion(report),
         _classes(report.classes),
+        _hardships(report.hardships),
         _curves(background.epochs),
         _keys("Settings", background.settings),
         _keys("Environment", background.environment),
@@ -187,17 +189,26 @@ def _unknown(trust: Trust) -> str:
 def _mistakes(mistakes: Sequence[Mistake]) -> str:
     items = "".join(_gallery_item(mistake) for mistake in mistakes)
     note = "The wrong answers given with most confidence. Some may be right, and the label wrong."
+    if any(mistake.heat for mistake in mistakes):
+        note += " What glows spoke for the wrong answer (Grad-CAM)."
     return _section("Worst mistakes", note, items and f'<ul class="gallery">{items}</ul>')
 
 
 def _gallery_item(mistake: Mistake) -> str:
-    picture = base64.b64encode(mistake.jpeg).decode("ascii")
+    pictures = _picture(mistake.jpeg, mistake.id)
+    if mistake.heat:
+        pictures += _picture(mistake.heat, f"what spoke for {mistake.predicted}")
     group = f" ({escape(mistake.group)})" if mistake.group else ""
     return (
-        f'<li><img src="data:image/jpeg;base64,{picture}" alt="{escape(mistake.id)}">'
+        f'<li><div class="pictures">{pictures}</div>'
         f"<b>{escape(mistake.predicted)}</b> {percent(mistake.confidence, 0)}<br>"
         f'is {escape(mistake.label)}<br><span class="id">{escape(mistake.id)}{group}</span></li>'
     )
+
+
+def _picture(jpeg: bytes, what: str) -> str:
+    encoded = base64.b64encode(jpeg).decode("ascii")
+    return f'<img src="data:image/jpeg;base64,{encoded}" alt="{escape(what)}">'
 
 
 def _confused(pairs: Sequence[Confused]) -> str:
@@ -253,6 +264,20 @@ def _table_head(names: Sequence[str], text_columns: int = 1) -> str:
         for index, name in enumerate(names)
     )
     return f"<thead><tr>{cells}</tr></thead>"
+
+
+def _hardships(hardships: Sequence[Hardship]) -> str:
+    head = _table_head(("Condition", "Strength", "Accuracy", "", "Change in points", ""), text_columns=2)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(item.name)}</th><td class="text">{escape(item.strength)}</td>'
+        f'<td>{percent(item.accuracy.value)}</td><td class="range">{_range(item.accuracy)}</td>'
+        f'<td>{100 * item.change.value:+.1f}</td><td class="range">{100 * item.change.low:+.1f} to '
+        f"{100 * item.change.high:+.1f}</td></tr>"
+        for item in hardships
+    )
+    note = "The same pictures made worse after they were resized. Each change is paired, picture by picture."
+    body = rows and f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+    return _section("Under worse conditions", note, body)
 
 
 def _curves(epochs: Sequence[Epoch]) -> str:

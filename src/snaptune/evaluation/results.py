@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -18,13 +16,13 @@ from snaptune.evaluation.calibration import (
     calibration_error,
     softmax,
 )
+from snaptune.evaluation.comparison import paired_difference
 from snaptune.evaluation.intervals import (
     Bools,
     Estimate,
     Floats,
     Ints,
     bootstrap,
-    percent,
     ratio,
     share,
     wilson,
@@ -125,11 +123,21 @@ class Trust:
 
 
 @dataclass(frozen=True)
+class Hardship:
+    """Accuracy on the same pictures made worse, and how far that is from the accuracy on them as they are."""
+
+    name: str
+    strength: str
+    accuracy: Estimate
+    change: Estimate
+
+
+@dataclass(frozen=True)
 class EvaluationReport:
     """All figures of one evaluation. `about` are sentences on where the pictures come from.
 
     `top5` is missing with five classes or fewer; `log_loss` is with the temperature, in nats.
-    `confusion[true][predicted]` counts pictures.
+    `confusion[true][predicted]` counts pictures; `hardships` are empty unless asked for.
     """
 
     run: str
@@ -145,23 +153,18 @@ class EvaluationReport:
     classes: tuple[ClassScore, ...]
     confused: tuple[Confused, ...]
     confusion: tuple[tuple[int, ...], ...]
+    hardships: tuple[Hardship, ...] = ()
 
     def summary(self) -> str:
         """The headline figures and where the pictures come from, for a terminal."""
         rows = [("accuracy", self.accuracy), ("top 5", self.top5), ("balanced", self.balanced_accuracy)]
-        lines = [f"{name:>12}  {_in_words(found)}" for name, found in rows if found]
+        lines = [f"{name:>12}  {found.as_share()}" for name, found in rows if found]
         lines += [f"{'calibration':>12}  {_calibration_in_words(self.trust)}"]
-        lines += [f"{group.name:>12}  {_in_words(group.accuracy)}" for group in self.groups[:_GROUPS_SHOWN]]
+        lines += [f"{group.name:>12}  {group.accuracy.as_share()}" for group in self.groups[:_GROUPS_SHOWN]]
         return "\n".join([*lines, *self.about])
 
 
 _GROUPS_SHOWN = 10
-
-
-def _in_words(found: Estimate) -> str:
-    return (
-        f"{percent(found.value)} (95 % interval {percent(found.low)} to {percent(found.high)}, n = {found.n})"
-    )
 
 
 def _calibration_in_words(trust: Trust) -> str:
@@ -199,17 +202,6 @@ def summarise(
     )
 
 
-def to_json(value: object) -> Any:
-    """A result as JSON values; a figure that does not exist becomes null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
-    if isinstance(value, tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def _trust(predictions: Predictions, calibration: Calibration) -> Trust:
     right, groups = predictions.right, predictions.groups
     plain, fair = softmax(predictions.logits), predictions.fair_probabilities.max(axis=1)
@@ -240,6 +232,13 @@ def _mean_recall(totals: Floats) -> Floats:
     right, support = np.split(totals, 2, axis=1)
     recall = np.divide(right, support, out=np.full(right.shape, np.nan), where=support > 0)
     return np.asarray(np.nanmean(recall, axis=1))
+
+
+def hardship(predictions: Predictions, worse: Floats, name: str, strength: str) -> Hardship:
+    """How the same pictures fare with the logits [n, classes] that they got when made worse."""
+    right = worse.argmax(axis=1) == predictions.labels
+    change = paired_difference(predictions.right, right, predictions.groups)
+    return Hardship(name, strength, share(right, predictions.groups), change)
 
 
 def _by_group(predictions: Predictions) -> tuple[Share, ...]:

@@ -13,11 +13,15 @@ from snaptune.images.preprocess import Preprocess
 
 @dataclass(frozen=True)
 class Metadata:
-    """Everything that answering needs besides the graph; class names in the order of the outputs."""
+    """Everything that answering needs besides the graph; class names in the order of the outputs.
+
+    An answer that is no surer than `threshold` should be 'unknown'; None where the run has no threshold.
+    """
 
     class_names: tuple[str, ...]
     preprocess: Preprocess
     model: str
+    threshold: float | None = None
     snaptune_version: str = version("snaptune")
 
     def to_properties(self) -> dict[str, str]:
@@ -26,6 +30,7 @@ class Metadata:
             "class_names": json.dumps(self.class_names, ensure_ascii=False),
             "preprocess": self.preprocess.to_json(),
             "model": self.model,
+            "unknown_threshold": json.dumps(self.threshold),
             "snaptune_version": self.snaptune_version,
         }
 
@@ -37,7 +42,10 @@ class Metadata:
             if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
                 raise ExportError(f"'{source}' holds class names that are not a list of texts.")
             recipe = Preprocess.from_json(properties["preprocess"], source)
-            return cls(tuple(names), recipe, properties["model"], properties["snaptune_version"])
+            threshold = json.loads(properties["unknown_threshold"])
+            if not isinstance(threshold, float | None):
+                raise ExportError(f"'{source}' holds a threshold that is not a number: {threshold!r}.")
+            return cls(tuple(names), recipe, properties["model"], threshold, properties["snaptune_version"])
         except KeyError as error:
             raise ExportError(
                 f"'{source}' has no {error} in its metadata, so it was not exported by snaptune. "

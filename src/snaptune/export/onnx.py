@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from snaptune.errors import ExportError
 from snaptune.export.metadata import Metadata
-from snaptune.export.recipe import IR_VERSION, OPSET, recipe_graph
+from snaptune.export.recipe import IR_VERSION, OPSET, recipe_graph, recipe_text
 from snaptune.prediction import Classifier
 from snaptune.run_folder import write_bytes
 
@@ -21,12 +21,17 @@ def export_onnx(classifier: Classifier, path: Path, *, model_name: str) -> Path:
     """Write the recipe, the network and the softmax as one self-describing file.
 
     Input `image`: uint8 [height, width, 3], an upright RGB picture of any size. Output `probs`:
-    float32 [classes]. Class names, recipe, `model_name` and snaptune's version are in its metadata.
+    float32 [classes], calibrated. Class names, recipe, `model_name` and the threshold are in its metadata.
     """
-    metadata = Metadata(classifier.class_names, classifier.preprocess, model_name)
-    network = network_graph(classifier)
-    write_bytes(path, with_recipe(network, metadata).SerializeToString())
+    whole = with_recipe(network_graph(classifier), describe(classifier, model_name))
+    write_bytes(path, whole.SerializeToString())
     return path
+
+
+def describe(classifier: Classifier, model_name: str) -> Metadata:
+    return Metadata(
+        classifier.class_names, classifier.preprocess, model_name, classifier.calibration.threshold
+    )
 
 
 def network_graph(classifier: Classifier) -> onnx.ModelProto:
@@ -51,9 +56,14 @@ def network_graph(classifier: Classifier) -> onnx.ModelProto:
     return _without_traces(program.model_proto)
 
 
-def with_recipe(network: onnx.ModelProto, metadata: Metadata) -> onnx.ModelProto:
-    """The whole graph: the recipe in front of a network that takes `pixels` and gives `probs`."""
-    recipe = recipe_graph(metadata.preprocess)
+def with_recipe(
+    network: onnx.ModelProto, metadata: Metadata, recipe: onnx.ModelProto | None = None
+) -> onnx.ModelProto:
+    """The whole graph: the metadata's recipe (unless one is given) in front of a network.
+
+    The network takes `pixels` and gives `probs`.
+    """
+    recipe = recipe or recipe_graph(recipe_text(metadata.preprocess))
     network.ir_version = IR_VERSION
     whole = onnx.compose.merge_models(recipe, network, io_map=[("pre_pixels", "pixels")])
     del whole.opset_import[1:]  # merging lists the same one twice

@@ -2,31 +2,143 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import read_split
-from snaptune.export.onnx import export_onnx
-from snaptune.export.parity import Certificate, certify, pictures_of
+from snaptune.errors import ExportError
+from snaptune.export.awkward import awkward_pictures
+from snaptune.export.latency import onnx_latency, times_as_fast
+from snaptune.export.onnx import describe, network_graph, with_recipe
+from snaptune.export.parity import Certificate, certify
+from snaptune.export.pictures import NamedPicture, pictures_of
+from snaptune.export.quantize import CALIBRATION_PICTURES, Inputs, quantised, with_half_weights
+from snaptune.models.build import normalise
 from snaptune.prediction import Classifier
-from snaptune.run_folder import Run
+from snaptune.run_folder import Run, write_bytes
+
+FALLBACKS = {"fp32": ("fp32",), "fp16": ("fp16", "fp32"), "int8": ("int8", "fp16", "fp32")}
+"""The weights that can be asked for, and what is tried in turn."""
+
+MAX_DROP = 0.005
+"""Share of the validation pictures that smaller weights may get wrong in addition."""
 
 
-def export_run(run: Run, dataset: ImageDataset, progress: Progress = silent) -> Certificate:
-    """Write the run's `model.onnx` and `certificate.json`, compared on the run's validation part.
+def export_run(
+    run: Run,
+    dataset: ImageDataset,
+    progress: Progress = silent,
+    *,
+    weights: str = "fp32",
+    max_drop: float = MAX_DROP,
+    force: bool = False,
+) -> Certificate:
+    """Write the run's `model.onnx` and `certificate.json`, compared on validation and awkward pictures.
 
+    Smaller weights that lose more than `max_drop` of accuracy, or 8-bit ones that are slower, give way
+    to the next larger, and the certificate notes why; with `force` they are written nevertheless.
     The model takes its name only once it has passed, so that no unproven file can be shipped by
     mistake; the certificate is written either way. Raises `ExportError` where the answers differ.
     """
-    classifier = Classifier.load(run)
-    validation = read_split(run.split_file, dataset).indices("validation")
+    if weights not in FALLBACKS:
+        raise ExportError(f"weights '{weights}' must be one of: {', '.join(FALLBACKS)}.")
     run.onnx_file.unlink(missing_ok=True)
-    draft = export_onnx(classifier, run.onnx_file.with_suffix(".unproven"), model_name=run.config().model)
-    certificate = replace(
-        certify(classifier, draft, pictures_of(dataset, validation), progress), file=run.onnx_file.name
-    )
-    certificate.write(run.certificate_file)
-    certificate.check()
-    draft.replace(run.onnx_file)
+    with tempfile.TemporaryDirectory(dir=run.path) as folder:
+        workshop = Workshop.open(run, dataset, Path(folder))
+        certificate = _first_that_passes(workshop, weights, max_drop, progress, force=force)
+        certificate.write(run.certificate_file)
+        if not (force and weights == certificate.weights != "fp32"):
+            certificate.check()
+        workshop.draft(certificate.weights).replace(run.onnx_file)
     return certificate
+
+
+def _first_that_passes(
+    workshop: Workshop, weights: str, max_drop: float, progress: Progress, *, force: bool
+) -> Certificate:
+    notes: list[str] = []
+    for kind in FALLBACKS[weights]:
+        certificate = workshop.certificate(kind, max_drop, progress)
+        problem = "" if kind == "fp32" else _problem(certificate, workshop)
+        if problem and force:
+            return replace(certificate, notes=(f"Written with --force although: {problem}",))
+        if not problem:
+            break
+        notes.append(f"Not {kind}: {problem}")
+    return replace(certificate, notes=tuple(notes))
+
+
+def _problem(certificate: Certificate, workshop: Workshop) -> str:
+    """Why smaller weights should give way to larger ones; empty where they need not."""
+    try:
+        certificate.check()
+    except ExportError as error:
+        return str(error)
+    if certificate.weights == "int8":
+        return slower(times_as_fast(workshop.draft("int8"), workshop.draft("fp32")))
+    return ""
+
+
+def slower(speed: float) -> str:
+    """A sentence where 8-bit arithmetic is slower than 32-bit; `speed` is how many times as fast it is."""
+    if speed >= 1:
+        return ""
+    return f"it takes {1 / speed:.2f} times as long as fp32 on this processor. Write it with --force."
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every kind of weights is made from and judged on; drafts lie in `folder`."""
+
+    run: Run
+    folder: Path
+    classifier: Classifier
+    network: onnx.ModelProto
+    training: list[NamedPicture]
+    judged_on: list[NamedPicture]
+
+    @classmethod
+    def open(cls, run: Run, dataset: ImageDataset, folder: Path) -> Workshop:
+        classifier = Classifier.load(run)
+        split = read_split(run.split_file, dataset)
+        training = np.random.default_rng(0).permutation(split.indices("train"))[:CALIBRATION_PICTURES]
+        judged_on = pictures_of(dataset, split.indices("validation")) + awkward_pictures()
+        network = network_graph(classifier)
+        return cls(run, folder, classifier, network, pictures_of(dataset, training), judged_on)
+
+    def draft(self, kind: str) -> Path:
+        """The file with weights of this kind, not yet judged."""
+        path = self.folder / f"{kind}.onnx"
+        if not path.exists():
+            whole = with_recipe(self._network(kind), describe(self.classifier, self.run.config().model))
+            write_bytes(path, whole.SerializeToString())
+        return path
+
+    def certificate(self, kind: str, max_drop: float, progress: Progress) -> Certificate:
+        draft = self.draft(kind)
+        return replace(
+            certify(self.classifier, draft, self.judged_on, progress),
+            file=self.run.onnx_file.name,
+            weights=kind,
+            allowed_drop=None if kind == "fp32" else max_drop,
+            latency_ms=onnx_latency(draft),
+        )
+
+    def _network(self, kind: str) -> onnx.ModelProto:
+        if kind == "int8":
+            return quantised(self.network, network_inputs(self.classifier, self.training))
+        return with_half_weights(self.network) if kind == "fp16" else self.network
+
+
+def network_inputs(classifier: Classifier, pictures: list[NamedPicture]) -> Inputs:
+    """Pictures through the recipe, one at a time: float32 [1, 3, size, size]."""
+    for picture in pictures:
+        pixels = torch.from_numpy(classifier.preprocess.pixels(picture.open())[np.newaxis])
+        yield normalise(pixels.permute(0, 3, 1, 2), classifier.preprocess).numpy()

@@ -18,19 +18,19 @@ UNIT_BITS = 22
 """Pillow holds a weight of 1 as 2**22."""
 
 
-def recipe_graph(preprocess: Preprocess) -> onnx.ModelProto:
-    """`Preprocess` as a graph: `image` uint8 [height, width, 3] to `pre_pixels` float32 [1, 3, size, size].
-
-    Every node bears the name of its result, so that a runtime can be told where to run it.
-    """
-    model: onnx.ModelProto = onnx.parser.parse_model(recipe_text(preprocess))
+def recipe_graph(text: str) -> onnx.ModelProto:
+    """The graph that `recipe_text` writes; a node bears the name of its result, so a runtime can place it."""
+    model: onnx.ModelProto = onnx.parser.parse_model(text)
     for node in model.graph.node:
         node.name = node.output[0]
     return model
 
 
 def recipe_text(preprocess: Preprocess) -> str:
-    """The graph in ONNX's text form: `Preprocess.fitted_size`, `resized`, `padded`, then normalisation."""
+    """`Preprocess` in ONNX's text form: `fitted_size`, `resized`, `padded`, then normalisation.
+
+    From `image`, uint8 [height, width, 3], to `pre_pixels`, float32 [1, 3, size, size].
+    """
     size = preprocess.size
     mean, std = (_floats(values) for values in (preprocess.mean, preprocess.std))
     return f"""

@@ -7,15 +7,17 @@ Training, evaluation, prediction, the exported graph and the browser page all fo
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from snaptune.errors import ConfigError, RunError
+from snaptune.errors import ConfigError, ImageError, RunError
 
 MIN_SIZE, MAX_SIZE = 8, 2048
+MAX_ASPECT = 16
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -34,7 +36,13 @@ class Preprocess:
     def __post_init__(self) -> None:
         if not MIN_SIZE <= self.size <= MAX_SIZE:
             raise ConfigError(f"image size {self.size} must be between {MIN_SIZE} and {MAX_SIZE} pixels.")
-        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+        numbers = (*self.mean, *self.std)
+        if (
+            len(self.mean) != 3
+            or len(self.std) != 3
+            or not all(map(math.isfinite, numbers))
+            or min(self.std) <= 0
+        ):
             raise ConfigError(f"mean {self.mean} and std {self.std} must each be three numbers, std above 0.")
 
     def fitted_size(self, width: int, height: int) -> tuple[int, int]:
@@ -72,6 +80,17 @@ class Preprocess:
         """The deterministic prefix: an RGB picture of any size to uint8 [size, size, 3]."""
         return self.padded(self.resized(image))
 
+    def short_side(self, image: Image.Image) -> Pixels:
+        """Another geometry, for prediction only (spec I1): shortest side to `size`, nothing padded."""
+        shortest, longest = sorted(image.size)
+        if longest > MAX_ASPECT * shortest:
+            raise ImageError(
+                f"{image.width}x{image.height} is longer than {MAX_ASPECT} times its short side; "
+                "leave out --fit short-side."
+            )
+        width, height = ((2 * side * self.size + shortest) // (2 * shortest) for side in image.size)
+        return np.array(image.resize((width, height), Image.Resampling.BILINEAR), dtype=np.uint8)
+
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2) + "\n"
 
@@ -82,5 +101,5 @@ class Preprocess:
             value = json.loads(text)
             mean, std = (tuple(float(x) for x in value[key]) for key in ("mean", "std"))
             return cls(size=int(value["size"]), mean=mean, std=std)  # type: ignore[arg-type]
-        except (ValueError, KeyError, TypeError, ConfigError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError, ConfigError) as error:
             raise RunError(f"'{source}' is not a preprocessing recipe: {error}.") from error

@@ -11,7 +11,7 @@ import torch
 from timm.optim import param_groups_layer_decay
 from torch import Tensor, nn
 
-from snaptune.errors import ModelError, closest
+from snaptune.errors import ModelError, RunError, closest
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.lite0 import MODEL as LITE0
 from snaptune.models.lite0 import packaged, packaged_weights
@@ -42,6 +42,32 @@ def build_model(
     return _from_hub(name, classes)
 
 
+def load_model(name: str, classes: int, state: dict[str, Tensor], source: str) -> nn.Module:
+    """The model with all of its weights from a run.
+
+    Names, shapes and kinds are compared with an outline that takes no memory before anything is built, so
+    that a stranger's run costs no more than the size of its own file. Raises `RunError` naming `source`.
+    """
+    known_model(name)
+    with torch.device("meta"):
+        outline = timm.create_model(name, num_classes=classes).state_dict()
+    wrong = sorted(outline.keys() ^ state.keys())
+    wrong += [key for key in outline.keys() & state.keys() if not _alike(state[key], outline[key])]
+    wrong += [] if wrong else [key for key, value in state.items() if not value.isfinite().all()]
+    if wrong:
+        raise RunError(
+            f"'{source}' does not fit {name} with {classes} classes: {len(wrong)} of {len(outline)} tensors "
+            f"are missing, too many, of another shape or not finite (first: {wrong[0]})."
+        )
+    model = timm.create_model(name, num_classes=classes)
+    model.load_state_dict(state)
+    return model
+
+
+def _alike(given: Tensor, wanted: Tensor) -> bool:
+    return given.shape == wanted.shape and given.dtype == wanted.dtype
+
+
 def known_model(name: str) -> None:
     """Raises `ModelError` with the nearest names where timm has no such architecture or weights' tag."""
     if not timm.is_model(name) or ("." in name and name not in timm.list_models(pretrained=True)):
@@ -63,16 +89,33 @@ def preprocess_for(name: str, size: int) -> Preprocess:
     return Preprocess(size=size, mean=_three(config.mean), std=_three(config.std))
 
 
-def parameter_groups(model: nn.Module, *, weight_decay: float, layer_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    model: nn.Module, *, weight_decay: float, layer_decay: float, decay_norms: bool = False
+) -> list[dict[str, Any]]:
     """Groups with `lr_scale` 1 at the head and `layer_decay` smaller with each layer below it.
 
-    Norms and biases get no weight decay. Layer-wise decay: ELECTRA (Clark et al., 2020); layers as timm
-    groups them.
+    Norms and biases get no weight decay unless `decay_norms`. Layer-wise decay: ELECTRA (Clark et al.,
+    2020); layers as timm groups them.
     """
     groups: list[dict[str, Any]] = param_groups_layer_decay(
         model, weight_decay=weight_decay, layer_decay=layer_decay, min_scale=0.0
     )
+    if decay_norms:
+        groups = [{**group, "weight_decay": weight_decay} for group in groups]
     return groups
+
+
+def takes_any_size(model: nn.Module) -> bool:
+    """Whether a model takes pictures of any height and width, as convolutional ones do."""
+    config: Any = getattr(model, "pretrained_cfg", {})
+    return not config.get("fixed_input_size", False)
+
+
+def freeze_backbone(model: nn.Module) -> None:
+    """From here on only the head learns."""
+    head = classifier_prefix(model) + "."
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = name.startswith(head)
 
 
 def classifier_prefix(model: nn.Module) -> str:

@@ -71,6 +71,11 @@ def pretrained_classes(name: str) -> int:
     return int(_config(name)["num_classes"])
 
 
+def has_weights_offline(name: str) -> bool:
+    """Whether a model's pretrained weights are on this machine."""
+    return bool(weights_offline(_config(name)))
+
+
 def weights_offline(config: Mapping[str, Any]) -> str:
     """'package', 'cache' or '': where the weights of a pretrained configuration lie on this machine."""
     if (config["architecture"], config["tag"]) == (LITE0, "in1k") and packaged():

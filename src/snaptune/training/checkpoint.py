@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -25,6 +26,7 @@ from torch.optim.swa_utils import AveragedModel
 from snaptune.errors import RunError, TrainingError
 from snaptune.run_folder import write_bytes
 from snaptune.training.batches import Batch
+from snaptune.training.processes import Processes
 
 KEEP = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
@@ -81,15 +83,16 @@ class Progress:
     def add(self, loss: Tensor, logits: Tensor, batch: Batch) -> None:
         """One more batch is done."""
         correct = (logits.argmax(1) == batch.labels).sum()
-        self._unread.append(torch.stack([loss.double(), correct.double()]))
-        self.seen += len(batch.samples)
+        self._unread.append(torch.stack([loss.double() * batch.weight, correct.double()]))
+        self.seen += batch.total
         self.step += 1
 
-    def read(self) -> None:
+    def read(self, processes: Processes) -> None:
         """Fetch what has come since the last read; raises `TrainingError` naming the first bad batch."""
         if not self._unread:
             return
-        losses, correct = torch.stack(self._unread).cpu().T.tolist()
+        sums = processes.total(torch.stack(self._unread)).cpu()
+        losses, correct = (sums[:, 0] / processes.count).tolist(), sums[:, 1].tolist()
         first = self.step - len(losses) + 1
         self._unread.clear()
         for batch, loss in enumerate(losses, first):
@@ -148,8 +151,7 @@ class Saver:
 
     def clear(self) -> None:
         """Remove every checkpoint: the run is finished."""
-        for path in checkpoints(self._folder):
-            path.unlink()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -214,7 +216,7 @@ def _restore(path: Path, learner: Learner) -> Progress:
         if learner.ema is not None:
             learner.ema.load_state_dict(_below("ema", tensors))
         return Progress(**{**numbers, "kept": _kept(numbers["kept"], _below("kept", tensors))})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(f"'{path}' is not a checkpoint of this run: {error}") from error
 
 

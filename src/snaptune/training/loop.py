@@ -14,8 +14,9 @@ from snaptune.training.augment import Augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, Scores
 from snaptune.training.events import EpochDone, Finished, OnEvent, Saved, Started, StepDone, ignore
+from snaptune.training.mixup import Mix
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import one_cycle, set_learning_rate
+from snaptune.training.optim import cosine, set_rates, torch_one_cycle
 
 READ_EVERY = 10
 """Steps between two looks at loss and accuracy: each look waits for the device."""
@@ -29,6 +30,7 @@ class Plan:
     lr: float
     warmup: float
     seed: int
+    torch_one_cycle: bool = False
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
     accumulate: int = 1
@@ -38,9 +40,17 @@ class Plan:
     patience: int = 0
     seconds: float = 0.0
 
-    def lr_at(self, step: int, steps_per_epoch: int) -> float:
-        """The head's learning rate at a step counted from the start of training."""
-        return self.lr * one_cycle(step, self.epochs * steps_per_epoch, self.warmup)
+    def is_over(self, seconds: float) -> bool:
+        """Whether the wall-clock budget is spent."""
+        return bool(self.seconds) and seconds >= self.seconds
+
+    def rates_at(self, step: int, steps_per_epoch: int) -> tuple[float, float | None]:
+        """The head's learning rate, and Adam's first beta where it moves, at a step from the very start."""
+        steps = self.epochs * steps_per_epoch
+        if self.torch_one_cycle:
+            share, beta = torch_one_cycle(step, steps)
+            return self.lr * share, beta
+        return self.lr * cosine(step, steps, self.warmup), None
 
 
 def fit(
@@ -53,6 +63,7 @@ def fit(
     normalise: Callable[[Tensor], Tensor],
     numerics: Numerics,
     saver: Saver,
+    mix: Mix | None = None,
     progress: Progress | None = None,
     on_event: OnEvent = ignore,
 ) -> Kept | None:
@@ -62,7 +73,8 @@ def fit(
     result is the same as without the break. Raises `TrainingError` where the loss is no longer a number.
     """
     model, optimizer = learner.model, learner.optimizer
-    progress = progress or Progress()
+    progress, processes = progress or Progress(), train.processes
+    forward = processes.joined(model)
     started = time.perf_counter() - progress.seconds
     scaler = numerics.scaler(progress.scaler)
     on_event(Started(plan.epochs, len(train), len(train.samples), len(validation.samples)))
@@ -72,15 +84,17 @@ def fit(
         set_training(model, plan.freeze_norms)
         for batch in train.shuffled(plan.seed, epoch, skip=progress.step):
             at = epoch * len(train) + progress.step
-            lr = plan.lr_at(at, len(train))
-            torch.manual_seed(plan.seed + at)  # dropout, too, is a function of the place
-            pixels = normalise(augment(batch.pixels, epoch, batch.samples))
+            lr, beta = plan.rates_at(at, len(train))
+            torch.manual_seed(plan.seed + at * processes.count + processes.rank)  # for dropout
+            pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
+            if mix is not None:
+                pixels, targets = mix(pixels, targets, epoch, progress.step)
             with numerics.autocast():
-                logits = model(numerics.laid_out(pixels))
+                logits = forward(numerics.laid_out(normalise(pixels)))
             loss = F.cross_entropy(
-                logits.float(), batch.labels, plan.class_weights, label_smoothing=plan.label_smoothing
+                logits.float(), targets, plan.class_weights, label_smoothing=plan.label_smoothing
             )
-            scaler.scale(loss / plan.accumulate).backward()  # type: ignore[no-untyped-call]
+            scaler.scale(loss * (batch.weight / plan.accumulate)).backward()  # type: ignore[no-untyped-call]
             progress.add(loss.detach(), logits.detach(), batch)
 
             ends = progress.step == len(train)
@@ -89,31 +103,34 @@ def fit(
                 if plan.clip:
                     scaler.unscale_(optimizer)
                     nn.utils.clip_grad_norm_(model.parameters(), plan.clip)
-                set_learning_rate(optimizer, lr)
+                set_rates(optimizer, lr, beta)
                 scaler.step(optimizer)
                 scaler.update()
                 optimizer.zero_grad(set_to_none=True)
                 if learner.ema is not None:
                     learner.ema.update_parameters(model)
-            if ends or progress.step % READ_EVERY == 0:
-                progress.read()
+            look = ends or progress.step % READ_EVERY == 0
+            if look:
+                progress.read(processes)
                 on_event(
                     StepDone(epoch, progress.step, progress.loss, progress.mean_loss, progress.accuracy, lr)
                 )
             progress.seconds = time.perf_counter() - started
-            if complete and saver.due:
-                progress.read()
+            agreed = look or processes.count == 1  # several must look together
+            if complete and agreed and processes.any(saver.due, numerics.device):
+                progress.read(processes)
                 progress.scaler = scaler.state_dict()
-                on_event(Saved(epoch, progress.step, saver.save(learner, progress).name))
-                if saver.stopping:
+                if processes.leads:
+                    on_event(Saved(epoch, progress.step, saver.save(learner, progress).name))
+                if processes.any(saver.stopping, numerics.device):
                     return None
-            if plan.seconds and progress.seconds >= plan.seconds:
+            if agreed and processes.any(plan.is_over(progress.seconds), numerics.device):
                 break
 
-        progress.read()
+        progress.read(processes)
         answering = model if learner.ema is None else learner.ema.module
         scores = score(answering, validation, normalise, numerics)
-        lr = plan.lr_at(epoch * len(train) + progress.step - 1, len(train))
+        lr, _ = plan.rates_at(epoch * len(train) + progress.step - 1, len(train))
         gained = progress.lowest_loss is None or scores.loss < progress.lowest_loss
         if gained or not plan.keep_best:
             progress.kept = Kept(_copied(answering), epoch, progress.mean_loss, scores, lr)
@@ -122,7 +139,7 @@ def fit(
         outcome = (progress.mean_loss, progress.accuracy, scores.loss, scores.accuracy)
         on_event(EpochDone(epoch, *outcome, lr, seconds, kept=progress.kept.epoch == epoch))
         progress.end_epoch(scores.loss)
-        if plan.seconds and progress.seconds >= plan.seconds:
+        if processes.any(plan.is_over(progress.seconds), numerics.device):
             break
         if plan.patience and progress.epochs_without_gain >= plan.patience:
             break
@@ -149,12 +166,13 @@ def score(
 ) -> Scores:
     """Cross-entropy and accuracy in evaluation mode, every sample once."""
     model.eval()
-    total = torch.zeros(2, dtype=torch.float64)
+    total = torch.zeros(2, dtype=torch.float64, device=numerics.device)
     for batch in batches.in_order():
         with numerics.autocast():
             logits = model(numerics.laid_out(normalise(batch.pixels)))
         loss = F.cross_entropy(logits.float(), batch.labels, reduction="sum")
-        total += torch.stack([loss, (logits.argmax(1) == batch.labels).sum()]).double().cpu()
+        total += torch.stack([loss, (logits.argmax(1) == batch.labels).sum()]).double()
+    total = batches.processes.total(total)
     n = len(batches.samples)
     return Scores(float(total[0]) / n, float(total[1]) / n, n)
 

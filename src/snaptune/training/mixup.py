@@ -65,6 +65,12 @@ class CutMix:
         return mixed, _targets(labels, partners, 1 - taken, self.classes)
 
 
+def build_mix(name: str, seed: int, classes: int) -> Mix | None:
+    """The mixing behind the setting `mix`."""
+    kinds: dict[str, Mix] = {"mixup": Mixup(seed, classes), "cutmix": CutMix(seed, classes)}
+    return kinds.get(name)
+
+
 def _interval(draw: np.random.Generator, share: float, length: int) -> slice:
     """`share` of a side around a place anywhere on it, cut off at its ends."""
     middle, half = int(draw.integers(length)), int(length * share) // 2

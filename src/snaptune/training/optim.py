@@ -14,7 +14,7 @@ FINAL_LR = 0.01
 """The last learning rate as a share of the peak."""
 
 
-def one_cycle(step: int, steps: int, warmup: float) -> float:
+def cosine(step: int, steps: int, warmup: float) -> float:
     """Share of the peak learning rate at a step: linear rise, then a cosine down to `FINAL_LR`."""
     done = (step + 1) / steps
     if done < warmup:
@@ -23,15 +23,40 @@ def one_cycle(step: int, steps: int, warmup: float) -> float:
     return FINAL_LR + (1 - FINAL_LR) * 0.5 * (1 + math.cos(math.pi * fall))
 
 
+ONE_CYCLE_RISE, ONE_CYCLE_START, ONE_CYCLE_END = 0.3, 1 / 25, 1 / 25e4
+MOMENTUM = (0.85, 0.95)
+"""Adam's first beta at the peak of a one-cycle schedule and at its ends."""
+
+
+def torch_one_cycle(step: int, steps: int) -> tuple[float, float]:
+    """Share of the peak learning rate, and Adam's first beta: `torch.optim.lr_scheduler.OneCycleLR`.
+
+    With its defaults: a cosine up in the first 30 % of the steps, a cosine down in the rest, the momentum
+    the other way round (Smith & Topin, 2018).
+    """
+    peak = ONE_CYCLE_RISE * steps - 1
+    if step <= peak:
+        return _eased(ONE_CYCLE_START, 1.0, step / peak), _eased(MOMENTUM[1], MOMENTUM[0], step / peak)
+    done = (step - peak) / (steps - 1 - peak)
+    return _eased(1.0, ONE_CYCLE_END, done), _eased(MOMENTUM[0], MOMENTUM[1], done)
+
+
+def _eased(start: float, end: float, done: float) -> float:
+    """From `start` to `end` along half a cosine."""
+    return end + (start - end) / 2 * (1 + math.cos(math.pi * done))
+
+
 def build_optimizer(groups: Sequence[dict[str, Any]], *, lr: float, eps: float) -> torch.optim.AdamW:
     """AdamW over groups that carry their own `lr_scale` and `weight_decay`."""
     return torch.optim.AdamW(list(groups), lr=lr, eps=eps)
 
 
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """`lr` for the head; each group takes its share."""
+def set_rates(optimizer: torch.optim.Optimizer, lr: float, beta: float | None) -> None:
+    """`lr` for the head, of which each group takes its share; Adam's first beta where it moves."""
     for group in optimizer.param_groups:
         group["lr"] = lr * group.get("lr_scale", 1.0)
+        if beta is not None:
+            group["betas"] = (beta, group["betas"][1])
 
 
 def build_ema(model: nn.Module, decay: float) -> AveragedModel:

@@ -6,7 +6,7 @@ import json
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -14,25 +14,31 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
-from snaptune.data.dataset import ImageDataset
+from snaptune.data.cache_folder import cache_folder
+from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
-from snaptune.data.prepared import prepare, silent
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
-from snaptune.errors import RunError
+from snaptune.data.unreadable import Unreadable, refuse
+from snaptune.errors import RunError, TrainingError
 from snaptune.images.preprocess import Preprocess
-from snaptune.models.build import build_model, normalise, parameter_groups, preprocess_for
+from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
 from snaptune.training.events import Event, OnEvent, ignore
 from snaptune.training.loop import Plan, fit
+from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
+from snaptune.training.processes import Processes, join_processes
+from snaptune.training.tune import candidates, choose
 
 SCORING_BATCH = 64
 _LIBRARIES = ("torch", "timm", "numpy", "pillow", "safetensors", "snaptune")
@@ -52,26 +58,45 @@ def train(
     out: str | Path = "runs",
     *,
     split: Split | None = None,
+    skip_unreadable: bool = False,
     on_event: OnEvent = ignore,
     progress: Bar = silent,
     say: Say = print,
 ) -> Run:
     """Fine-tune a model and write the run to `out/<date_time>/`.
 
-    Without a `split`, whole groups are held out where the data set has groups, else a share of each class.
-    Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training` goes on from the checkpoint.
+    Without a `split`, whole groups are held out where the data set has groups, else a share of each class;
+    near duplicates stay on one side. Pictures that cannot be read raise `DataError`, or with
+    `skip_unreadable` are in no part. Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training`
+    goes on from the checkpoint.
     """
+    processes, device = join_processes()
+    if not processes.leads:
+        on_event, progress, say = ignore, silent, _no_word
     config = config or TrainConfig()
     config = replace(config, threads=config.threads or torch.get_num_threads())
-    split = split or split_automatically(dataset, config.validation, config.seed)
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, len(dataset.class_names), config.weights, say)
-    job = _Job.assembled(Run.create(Path(out)), dataset, split, config, preprocess, model)
-    job.write_inputs()
-    say(job.decisions())
-    return job.run_to_the_end(Progress(), progress, on_event)
+    run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
+    prepared = prepare(
+        dataset,
+        preprocess,
+        progress,
+        skip_unreadable=skip_unreadable,
+        unreadable_file=run.unreadable_file,
+        say=say,
+    )
+    pairs = prepared.near_duplicates()
+    split = split or split_automatically(dataset, config.validation, config.seed, duplicates=pairs)
+    split = split.without(_indices(prepared.failures))
+    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    if processes.leads:
+        job.write_inputs()
+    say(job.decisions(why))
+    return job.run_to_the_end(Progress(), on_event)
 
 
 def resume_training(
@@ -81,27 +106,46 @@ def resume_training(
 
     Raises `RunError` where there is no checkpoint or the data set has changed.
     """
+    processes, device = join_processes()
+    if not processes.leads:
+        on_event, progress, say = ignore, silent, _no_word
     if read_json(run.dataset_file).get("fingerprint") != dataset.fingerprint():
         raise RunError(
             f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
             "changed. Start a new run."
         )
-    config = run.config()
+    config, preprocess = run.config(), run.preprocess()
     torch.set_num_threads(config.threads)
     model = build_model(config.model, len(dataset.class_names), "none", say)
     split = read_split(run.split_file, dataset)
-    job = _Job.assembled(run, dataset, split, config, run.preprocess(), model)
+    prepared = prepare(dataset, preprocess, progress, skip_unreadable=True, say=say)
+    if set(_indices(prepared.failures)) - set(split.indices("skipped")):
+        raise refuse(prepared.failures, len(dataset), run.unreadable_file)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
     state, refused = resume(run.checkpoint_folder, job.learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
-    return job.run_to_the_end(state, progress, on_event)
+    return job.run_to_the_end(state, on_event)
 
 
-def best_device() -> torch.device:
-    """CUDA, then Intel XPU, then Apple MPS, then the processor (spec S2)."""
-    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return found or torch.device("cpu")
+def _indices(failures: Sequence[Unreadable]) -> Ints:
+    return np.asarray([item.index for item in failures], dtype=np.int64)
+
+
+def _no_word(text: str) -> None:
+    """What all processes but the first say."""
+
+
+def _numerics_chosen(
+    config: TrainConfig, model: nn.Module, classes: int, processes: Processes, device: torch.device
+) -> tuple[TrainConfig, str]:
+    """The settings with precision and layout as they will be, so that resuming and repeating do the same."""
+    ways = candidates(device, config.precision, config.memory_format)
+    numerics, why = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
+    layout = "channels_last" if numerics.channels_last else "channels_first"
+    precision, layout = processes.same(f"{numerics.precision} {layout}").split()
+    return replace(config, precision=precision, memory_format=layout), why
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,51 +154,76 @@ class _Job:
 
     run: Run
     dataset: ImageDataset
+    prepared: Prepared
     split: Split
     config: TrainConfig
     preprocess: Preprocess
     numerics: Numerics
     learner: Learner
+    processes: Processes
 
     @classmethod
     def assembled(
         cls,
         run: Run,
         dataset: ImageDataset,
+        prepared: Prepared,
         split: Split,
         config: TrainConfig,
         preprocess: Preprocess,
         model: nn.Module,
+        processes: Processes,
+        device: torch.device,
     ) -> _Job:
-        numerics = Numerics(best_device(), config.precision, config.memory_format == "channels_last")
+        [numerics] = candidates(device, config.precision, config.memory_format)
+        if config.freeze == "backbone":
+            freeze_backbone(model)
         model = numerics.placed(model)
-        groups = parameter_groups(model, weight_decay=config.weight_decay, layer_decay=config.layer_decay)
+        groups = parameter_groups(
+            model,
+            weight_decay=config.weight_decay,
+            layer_decay=config.layer_decay,
+            decay_norms=config.decay_norms,
+        )
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
-        return cls(run, dataset, split, config, preprocess, numerics, Learner(model, optimizer, ema))
+        learner = Learner(model, optimizer, ema)
+        return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
 
-    def run_to_the_end(self, state: Progress, bar: Bar, on_event: OnEvent) -> Run:
+    def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
         config, run = self.config, self.run
-        prepared = prepare(self.dataset, self.preprocess, bar)
-        batches = partial(PreparedBatches, prepared.pixels, self.dataset.labels, device=self.numerics.device)
+        batches = partial(
+            PreparedBatches,
+            self.prepared.pixels,
+            self.dataset.labels,
+            device=self.numerics.device,
+            processes=self.processes,
+        )
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        with run.events_file.open("a", encoding="utf-8") as file, _stopped_by_signals(saver):
-            kept = fit(
-                self.learner,
-                batches(self.split.indices("train"), config.batch_size),
-                batches(self.split.indices("validation"), SCORING_BATCH),
-                self._plan(),
-                augment=build_augment(config.augment, config.seed),
-                normalise=partial(normalise, preprocess=self.preprocess),
-                numerics=self.numerics,
-                saver=saver,
-                progress=state,
-                on_event=_tee(lambda event: print(_as_json(event), file=file, flush=True), on_event),
-            )
+        balanced = config.sampling == "balanced"
+        with _recorded(run, self.processes) as record, _stopped_by_signals(saver):
+            try:
+                kept = fit(
+                    self.learner,
+                    batches(self.split.indices("train"), config.batch_size, balanced=balanced),
+                    batches(self.split.indices("validation"), SCORING_BATCH),
+                    self._plan(),
+                    augment=build_augment(config.augment, config.seed),
+                    normalise=partial(normalise, preprocess=self.preprocess),
+                    numerics=self.numerics,
+                    saver=saver,
+                    mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
+                    progress=state,
+                    on_event=_tee(record, on_event),
+                )
+            except TrainingError:
+                self._write_outcome(state.kept)
+                raise
         if kept is None:
             raise Interrupted(run)
         self._write_outcome(kept)
-        saver.clear()
+        if self.processes.leads:
+            saver.clear()
         return run
 
     def _plan(self) -> Plan:
@@ -163,6 +232,7 @@ class _Job:
             epochs=config.epochs,
             lr=config.lr,
             warmup=config.warmup,
+            torch_one_cycle=config.schedule == "onecycle",
             seed=config.seed,
             label_smoothing=config.label_smoothing,
             class_weights=self._class_weights(),
@@ -182,8 +252,8 @@ class _Job:
         counts = torch.bincount(labels, minlength=len(self.dataset.class_names)).clamp(min=1)
         return (len(labels) / (len(counts) * counts)).float().to(self.numerics.device)
 
-    def decisions(self) -> str:
-        """What was decided, and why, in one block."""
+    def decisions(self, why: str) -> str:
+        """What was decided, in one block; `why` is about the numerics."""
         config, split = self.config, self.split
         counts = {part: len(split.indices(part)) for part in ("train", "validation")}
         kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
@@ -194,7 +264,7 @@ class _Job:
             ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
             ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
             ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-            ("device", f"{self.numerics}, {config.threads} threads"),
+            ("device", f"{self.numerics} ({why}), {config.threads} threads"),
             (
                 "training",
                 f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",
@@ -211,8 +281,12 @@ class _Job:
         run.write_classes(dataset.name, dataset.class_names)
         write_json(run.dataset_file, _description(dataset, self.split))
         write_json(run.environment_file, _environment())
+        dataset.copy_credits(run.credits_folder)
 
-    def _write_outcome(self, kept: Kept) -> None:
+    def _write_outcome(self, kept: Kept | None) -> None:
+        """Write the weights and where they come from; before the first epoch has ended there are none."""
+        if kept is None or not self.processes.leads:
+            return
         metadata = {
             "epoch": kept.epoch,
             "train_loss": kept.train_loss,
@@ -260,6 +334,16 @@ def _description(dataset: ImageDataset, split: Split) -> dict[str, Any]:
 def _environment() -> dict[str, str]:
     libraries = {name: version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), "platform": platform.platform(), **libraries}
+
+
+@contextmanager
+def _recorded(run: Run, processes: Processes) -> Iterator[OnEvent]:
+    """An observer that adds each event to `events.jsonl`."""
+    if not processes.leads:
+        yield ignore
+        return
+    with run.events_file.open("a", encoding="utf-8") as file:
+        yield lambda event: print(_as_json(event), file=file, flush=True)
 
 
 def _as_json(event: Event) -> str:

@@ -3,7 +3,7 @@
  * @import { Engine, Progress } from './engine.js'
  * @import { Answer, Assets, Manifest, Sample } from './types.js'
  */
-import { asset, assetUrl, fetchAsset } from './assets.js';
+import { asset, assetUrl, fetchAsset, inOneFile } from './assets.js';
 import { closeCamera, listCameras, openCamera, snapshot, tracks, watch } from './camera.js';
 import { showCard } from './card.js';
 import { byId, make, megabytes } from './dom.js';
@@ -11,7 +11,7 @@ import { startEngine, wantedThreads } from './engine.js';
 import { settle } from './offline.js';
 import { showAnswer } from './results.js';
 import { runSelfTest } from './selftest.js';
-import { allowTeaching, listenToTeacher } from './teach.js';
+import { allowTeaching, forgetNews, listenToTeacher } from './teach.js';
 
 const video = byId('video', HTMLVideoElement);
 const picture = byId('picture', HTMLImageElement);
@@ -53,6 +53,7 @@ async function showPicture(blob, truth = null) {
   picture.hidden = false;
   picture.alt = truth === null ? 'Your picture' : `Sample: ${truth}`;
   byId('invite', HTMLElement).hidden = true;
+  forgetNews();
   shown += 1;
   const turn = shown;
   const answer = await (await engine).classify(blob);
@@ -87,18 +88,17 @@ function openFirst(files) {
   act(() => showPicture(file));
 }
 
-async function showSamples() {
-  const buttons = await Promise.all(manifest.samples.map(sampleButton));
+function showSamples() {
+  const buttons = manifest.samples.map(sampleButton);
   byId('samples', HTMLElement).replaceChildren(...buttons.map((button) => make('li', '', button)));
   buttons[0]?.click();
 }
 
 /** @param {Sample} sample */
-async function sampleButton(sample) {
+function sampleButton(sample) {
   const image = make('img', '');
-  image.src = await assetUrl(sample.file);
+  image.src = assetUrl(sample.file);
   image.alt = '';
-  image.loading = 'lazy';
   const button = make('button', '', image, make('span', '', sample.label));
   button.type = 'button';
   button.setAttribute('aria-pressed', 'false');
@@ -205,21 +205,21 @@ async function start() {
   showCard(manifest);
   listenToTeacher(manifest.class_names, async () => still ?? snapshot(video));
   engine = load();
-  await showSamples();
+  showSamples();
   const ready = await engine;
   byId('loading', HTMLElement).hidden = true;
   showEngine(ready);
   listenToTest(ready);
 }
 
-async function load() {
+function load() {
   const { script, wasm } = manifest.runtime;
   const assets = {
-    script: await assetUrl(script.file),
-    wasm: await asset(wasm),
-    model: await asset(manifest.model),
+    script: assetUrl(script.file),
+    wasm: asset(wasm),
+    model: asset(manifest.model),
   };
-  return startEngine(await assetUrl('worker.js'), assets, progressBar());
+  return startEngine(assetUrl('worker.js'), assets, progressBar());
 }
 
 /** @returns {(progress: Progress | null) => void} */
@@ -256,10 +256,13 @@ function whyThreads(threads) {
   if (threads > 1) return `The model runs on the processor, in ${threads} threads; this device offers ${cores}.`;
   if (cores === 1) return 'The model runs on the processor, in one thread: this device offers no more.';
   if (wantedThreads() > 1) return 'The model runs in one thread, because starting it with several failed.';
+  const reason = inOneFile
+    ? 'which this page, all in one file, is not.'
+    : 'and this server does not send the headers for that (Cross-Origin-Opener-Policy and ' +
+      'Cross-Origin-Embedder-Policy). snaptune demo --serve does.';
   return (
-    `The model runs in one of ${cores} possible threads: browsers let threads share memory only on isolated pages, ` +
-    'and this server does not send the headers for that (Cross-Origin-Opener-Policy and Cross-Origin-Embedder-Policy). ' +
-    'snaptune demo --serve does.'
+    `The model runs in one of ${cores} possible threads: ` +
+    `browsers let threads share memory only on isolated pages, ${reason}`
   );
 }
 

@@ -4,34 +4,26 @@
  * @import { FileEntry, Asset } from './types.js'
  */
 
-/** @type {Map<string, Promise<string>>} */
-const unpacked = new Map();
+/** Whether this page carries everything inside itself. */
+export const inOneFile = document.querySelector('script[data-file]') !== null;
 
 /**
- * The address of one of the page's own files.
- * @param {string} file @returns {Promise<string>}
+ * The address of one of the page's own files. Inside one file it is a data address: from disk, browsers start
+ * module workers from nothing else.
+ * @param {string} file
  */
-export async function assetUrl(file) {
+export function assetUrl(file) {
   const inside = document.querySelector(`script[data-file="${CSS.escape(file)}"]`);
   if (!inside) return new URL(file, document.baseURI).href;
-  const known = unpacked.get(file) ?? unpack(inside);
-  unpacked.set(file, known);
-  return known;
-}
-
-/** @param {Element} element */
-async function unpack(element) {
-  const type = element.getAttribute('data-type') ?? '';
-  const response = await fetch(`data:${type};base64,${element.textContent}`);
-  return URL.createObjectURL(await response.blob());
+  return `data:${inside.getAttribute('data-type')};base64,${inside.textContent}`;
 }
 
 /**
  * What the worker needs to fetch a file and to check it.
- * @param {FileEntry} entry @returns {Promise<Asset>}
+ * @param {FileEntry} entry @returns {Asset}
  */
-export async function asset(entry) {
-  return { ...entry, url: await assetUrl(entry.file) };
+export function asset(entry) {
+  return { ...entry, url: assetUrl(entry.file) };
 }
 
 /**
@@ -39,7 +31,7 @@ export async function asset(entry) {
  * @returns {Promise<Response>} never one that failed
  */
 export async function fetchAsset(file) {
-  const response = await fetch(await assetUrl(file)).catch(() => null);
+  const response = await fetch(assetUrl(file)).catch(() => null);
   if (response?.ok) return response;
   throw new Error(`${file} could not be fetched${response ? ` (the server answered ${response.status})` : ''}.`);
 }

@@ -2,6 +2,7 @@
  * The panel about the model.
  * @import { Manifest } from './types.js'
  */
+import { assetUrl, inOneFile } from './assets.js';
 import { byId, make, megabytes, percent } from './dom.js';
 
 /** @param {Manifest} manifest */
@@ -9,6 +10,7 @@ export function showCard(manifest) {
   const list = byId('card', HTMLElement);
   list.replaceChildren();
   for (const [term, text] of rows(manifest)) list.append(make('dt', '', term), make('dd', '', text));
+  if (manifest.credits.length) list.append(make('dt', '', 'Credits for the samples'), creditLinks(manifest.credits));
   document.title = manifest.card.title;
   byId('title', HTMLElement).textContent = manifest.card.title;
   byId('runtime-version', HTMLElement).textContent = manifest.runtime.version;
@@ -24,6 +26,7 @@ function rows(manifest) {
     [`${classNames.length} classes`, classNames.join(', ')],
     ['Download', `model ${megabytes(model.bytes)}, runtime ${megabytes(runtime.wasm.bytes + runtime.script.bytes)}`],
     ['SHA-256 of the model', model.sha256],
+    ['Certificate', card.certificate],
     ['Note', card.note],
   ];
   return all.filter(([, text]) => text);
@@ -33,4 +36,17 @@ function rows(manifest) {
 function accuracyText({ card }) {
   const interval = `95 % interval ${percent(card.accuracy_low)} to ${percent(card.accuracy_high)}`;
   return `${percent(card.accuracy)} of ${card.n} pictures kept out of training (${interval})`;
+}
+
+/** @param {string[]} files */
+function creditLinks(files) {
+  const links = make('dd', '');
+  for (const file of files) {
+    const name = file.replace('credits/', '');
+    const link = make('a', '', name);
+    if (inOneFile) link.download = name; // browsers open no data address in a tab
+    link.href = assetUrl(file);
+    links.append(link, ' ');
+  }
+  return links;
 }

@@ -2,13 +2,14 @@
  * The page's service worker keeps the files for a visit without network, and isolates the page from other origins
  * where the server does not, because only isolated pages may use threads.
  */
+import { inOneFile } from './assets.js';
 
 const RELOADED = 'snaptune-reloaded';
 const CONTROL_MS = 5000;
 
 /** Start the service worker. Reloads the page at most once a tab, and only where that isolates it. */
 export async function settle() {
-  if (!navigator.serviceWorker || !isSecureContext) return;
+  if (inOneFile || !navigator.serviceWorker || !isSecureContext) return;
   const controlled = await takeControl().catch(() => false);
   if (!controlled || crossOriginIsolated || !firstTime()) return;
   location.reload();

@@ -32,12 +32,16 @@ export function allowTeaching(possible) {
   byId('teach', HTMLElement).hidden = !possible;
 }
 
+/** What was said about one picture is no news about the next. */
+export function forgetNews() {
+  byId('teach-news', HTMLElement).textContent = '';
+}
+
 /** @param {Labelled} labelled */
 function keep(labelled) {
   collection = [...collection, labelled];
   saved = false;
-  const item = listItem(labelled);
-  byId('kept', HTMLElement).append(item);
+  byId('kept', HTMLElement).append(listItem(labelled));
   show(`Kept as ${labelled.label}.`);
 }
 

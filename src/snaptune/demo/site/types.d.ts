@@ -21,6 +21,7 @@ export interface Card {
   accuracy_high: number;
   n: number;
   note: string;
+  certificate: string;
 }
 
 export interface Manifest {
@@ -31,6 +32,8 @@ export interface Manifest {
   samples: Sample[];
   tolerance: number;
   unknown_threshold: number | null;
+  /** Files that say whose pictures the samples are. */
+  credits: string[];
   /** The small files that make up the page, for keeping it offline. */
   page: string[];
 }

@@ -1,0 +1,144 @@
+"""Measure a few training steps each way, and take the fastest: no fixed choice is right everywhere.
+
+Mixed precision and the memory layout help one network on one processor and slow down the next. The
+answer is remembered for this model, size, batch and machine, so that a run with the same seed is the same
+tomorrow.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from snaptune.run_folder import write_bytes
+from snaptune.training.numerics import FLOAT32, Numerics
+
+SECONDS = 5.0
+"""Most that all measuring together may take, but for the one step that is running."""
+WORTH = 0.9
+"""A way other than the plainest must take at most this share of its time."""
+MEASURED_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Median seconds of a training step done one way."""
+
+    numerics: Numerics
+    seconds: float
+
+
+def candidates(device: torch.device, precision: str = "auto", memory_format: str = "auto") -> list[Numerics]:
+    """The ways worth trying on a device, the plainest first; what is set is not varied."""
+    half = "float16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bfloat16"
+    precisions = [FLOAT32, half] if precision == "auto" else [precision]
+    layouts = ["channels_last", "channels_first"] if memory_format == "auto" else [memory_format]
+    return [Numerics(device, kind, layout == "channels_last") for kind in precisions for layout in layouts]
+
+
+def measure(
+    step: Callable[[Numerics], float], ways: Sequence[Numerics], seconds: float = SECONDS
+) -> list[Timing]:
+    """Time `step(way)`, which returns its seconds, in turn for all ways until the time is up.
+
+    The first round warms up and counts only where there was time for no other.
+    """
+    started = time.perf_counter()
+    taken: dict[Numerics, list[float]] = {way: [] for way in ways}
+    while not all(taken.values()) or time.perf_counter() - started < seconds:
+        for way in ways:
+            taken[way].append(step(way))
+        if len(taken[ways[0]]) >= 8:
+            break
+    return [Timing(way, statistics.median(values[1:] or values)) for way, values in taken.items()]
+
+
+def fastest(timings: Sequence[Timing]) -> Numerics:
+    """The plainest way, which comes first, unless another is clearly faster."""
+    best = min(timings, key=lambda timing: timing.seconds)
+    return best.numerics if best.seconds <= WORTH * timings[0].seconds else timings[0].numerics
+
+
+def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numerics], float]:
+    """A function that does one forward and backward pass on random pixels and returns its seconds.
+
+    The gradients are asked for without `backward`, and the model that is given is not touched.
+    """
+    copies: dict[Numerics, nn.Module] = {}
+    labels = torch.arange(MEASURED_BATCH) % classes
+
+    def step(numerics: Numerics) -> float:
+        if numerics not in copies:
+            copies[numerics] = numerics.placed(copy.deepcopy(model)).train()
+        network, device = copies[numerics], numerics.device
+        pixels = torch.rand(MEASURED_BATCH, 3, size, size, device=device)
+        _synchronise(device)
+        started = time.perf_counter()
+        with numerics.autocast():
+            logits = network(numerics.laid_out(pixels))
+        loss = F.cross_entropy(logits.float(), labels.to(device))
+        torch.autograd.grad(loss, [p for p in network.parameters() if p.requires_grad], allow_unused=True)
+        _synchronise(device)
+        return time.perf_counter() - started
+
+    return step
+
+
+def choose(
+    model: nn.Module, name: str, size: int, classes: int, ways: Sequence[Numerics], memory: Path
+) -> tuple[Numerics, str]:
+    """The way to compute `model`, and a word on why; `memory` is the folder of remembered answers.
+
+    Only `ways` are considered, the plainest first; where there is one, nothing is measured.
+    """
+    if len(ways) == 1:
+        return ways[0], "as set"
+    file = memory / f"{_key(name, size, ways)}.json"
+    if (remembered := _recall(file, ways)) is not None:
+        return remembered, "as measured here before"
+    timings = measure(training_step(model, size, classes), ways)
+    chosen = fastest(timings)
+    listed = ", ".join(f"{_short(t.numerics)} {t.seconds * 1000:.0f} ms" for t in timings)
+    write_bytes(file, json.dumps({"way": _short(chosen), "measured": listed}).encode())
+    return chosen, f"measured: {listed} a step of {MEASURED_BATCH}"
+
+
+def _recall(file: Path, ways: Sequence[Numerics]) -> Numerics | None:
+    try:
+        way = json.loads(file.read_text(encoding="utf-8"))["way"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return next((candidate for candidate in ways if _short(candidate) == way), None)
+
+
+def _key(name: str, size: int, ways: Sequence[Numerics]) -> str:
+    """What the answer depends on, as a file name."""
+    device = ways[0].device
+    hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    allowed = " ".join(map(_short, ways))
+    parts = (name, size, hardware, torch.get_num_threads(), torch.__version__, allowed)
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
+
+
+def _processor() -> str:
+    return f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _short(numerics: Numerics) -> str:
+    return f"{numerics.precision}/{'channels_last' if numerics.channels_last else 'channels_first'}"
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
