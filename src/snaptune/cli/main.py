@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from snaptune.cli import compare, demo, evaluate, export, models, predict, publish, quickstart, train
+from snaptune.cli import bench, compare, demo, evaluate, export, models, predict, publish, quickstart, train
 from snaptune.errors import SnaptuneError
 
-COMMANDS = (quickstart, models, train, evaluate, compare, predict, export, demo, publish)
+COMMANDS = (quickstart, models, train, evaluate, compare, predict, export, bench, demo, publish)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
