@@ -15,7 +15,7 @@ LAYERS = {
     1: ("answers", "data", "images", "evaluation", "inputs"),
     2: ("models", "run_folder"),
     3: ("training", "prediction", "prediction_stream"),
-    4: ("scoring", "model_choice", "label_audit", "export", "demo"),
+    4: ("scoring", "model_choice", "group_gap", "label_audit", "export", "demo"),
     5: ("__init__",),
     6: ("cli", "__main__"),
 }
