@@ -7,7 +7,7 @@ import torch
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import RunError
-from snaptune.run_folder import Run, read_json, write_bytes
+from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.train import train
 from tests.conftest import TINY
 
@@ -90,3 +90,10 @@ def test_a_data_set_name_cannot_leave_the_run(tmp_path: Path, name: str) -> None
     Run(tmp_path / "run").write_classes(name, ("a", "b"))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert len(list((tmp_path / "run").iterdir())) == 2
+
+
+def test_a_run_cannot_send_anybody_to_the_network(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    write_json(run.dataset_file, {"location": "hub:someone/pictures"})
+    with pytest.raises(RunError, match=r"was trained on hub:someone/pictures\. The network"):
+        run.data_location()

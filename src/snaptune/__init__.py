@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from snaptune.images.preprocess import Preprocess
     from snaptune.prediction import Classifier, Prediction
     from snaptune.run_folder import Run
+    from snaptune.scoring import compare, evaluate
     from snaptune.training.train import train
 
 _HOME = {
@@ -24,6 +25,8 @@ _HOME = {
     "Run": "run_folder",
     "SnaptuneError": "errors",
     "TrainConfig": "config",
+    "compare": "scoring",
+    "evaluate": "scoring",
     "from_folder": "data.readers",
     "from_sample": "data.readers",
     "open_dataset": "data.readers",
@@ -38,6 +41,8 @@ __all__ = [
     "Run",
     "SnaptuneError",
     "TrainConfig",
+    "compare",
+    "evaluate",
     "from_folder",
     "from_sample",
     "open_dataset",

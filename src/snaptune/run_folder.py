@@ -156,6 +156,11 @@ class Run:
         location = read_json(self.dataset_file).get("location")
         if not isinstance(location, str) or not location:
             raise RunError(f"'{self.path}' does not say where its data lie. Name them: ... {self.path} DATA")
+        if location.startswith(("hub:", "http:", "https:")):
+            raise RunError(
+                f"'{self.path}' was trained on {location}. The network is asked only for what you name: "
+                f"... {self.path} {location}"
+            )
         return location
 
     def metadata(self) -> dict[str, Any]:

@@ -211,7 +211,7 @@ def _cell(
 ) -> str:
     share = count / support
     kind = "right" if row == column else "wrong"
-    dark = " deep" if share > 0.55 else ""
+    dark = " deep" if share > 0.8 else " half" if share > 0.45 else ""
     what = f"{count} of {support} {names[row]}: taken for {names[column]}"
     x, y = left + _CELL * column, top + _CELL * row
     return (
