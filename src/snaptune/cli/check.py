@@ -5,22 +5,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from snaptune.cli.data import add_data, open_data
 from snaptune.cli.options import Commands
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("check", help="count, measure and list what is wrong with a data set")
-    parser.add_argument(
-        "data", metavar="DATA", help="a folder, a table, shards, hub:OWNER/NAME or sample:hand-emoji"
-    )
+    add_data(parser)
     parser.add_argument(
         "--out", metavar="FOLDER", default="check", help="where report.html and report.json go (check)"
     )
     parser.add_argument(
         "--split", metavar="CSV", help="also look for duplicates across the parts of this split"
-    )
-    parser.add_argument(
-        "--group-pattern", metavar="REGEX", help="read groups from the paths: the first bracket of a match"
     )
     parser.add_argument(
         "--gap", action="store_true", help="estimate what a random split would claim against whole groups"
@@ -37,14 +33,11 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.config import TrainConfig
     from snaptune.data.health import check
     from snaptune.data.health_report import terminal_table, write_html, write_json
-    from snaptune.data.readers import open_dataset
-    from snaptune.data.splits import group_by_pattern, read_split
+    from snaptune.data.splits import read_split
     from snaptune.images.load import MAX_PIXELS
     from snaptune.images.preprocess import Preprocess
 
-    dataset = open_dataset(args.data)
-    if args.group_pattern:
-        dataset = group_by_pattern(dataset, args.group_pattern)
+    dataset = open_data(args)
     split = read_split(Path(args.split), dataset) if args.split else None
     report = check(dataset, split=split, progress=bar, max_pixels=args.max_pixels or MAX_PIXELS)
     recipe = Preprocess(TrainConfig().image_size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))

@@ -14,7 +14,7 @@ Commands = Any  # argparse does not export the type of its subparsers
 _TYPES = {"int": int, "float": float, "str": str}
 FLAGS = (
     *("model", "weights", "image_size", "epochs", "batch_size", "lr"),
-    *("augment", "keep", "validation", "seed", "threads"),
+    *("augment", "keep", "validation", "test", "seed", "threads"),
 )
 """The settings that are flags; the others are set in a file with --config."""
 

@@ -82,7 +82,9 @@ def train(
         say=say,
     )
     pairs = prepared.near_duplicates()
-    split = split or split_automatically(dataset, config.validation, config.seed, duplicates=pairs)
+    if split is None:
+        share, test = config.validation, config.test
+        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
     split = split.without(_indices(prepared.failures))
     config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
