@@ -26,6 +26,14 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         "--labels", type=Path, metavar="TABLE", help="a table of files and labels; the files lie below DATA"
     )
     parser.add_argument(
+        "--add",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="ZIP",
+        help="add pictures that were corrected on the browser page, as a group of their own",
+    )
+    parser.add_argument(
         "--group-pattern", metavar="REGEX", help="read groups from the paths: the first bracket of a match"
     )
     parser.add_argument(
@@ -39,6 +47,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def open_data(args: argparse.Namespace, run: Run | None = None) -> ImageDataset:
     """The data set that the arguments name; without any, the one of the run."""
+    from snaptune.data.corrections import from_corrections, joined
     from snaptune.data.readers import open_dataset
     from snaptune.data.splits import group_by_pattern
 
@@ -46,4 +55,6 @@ def open_data(args: argparse.Namespace, run: Run | None = None) -> ImageDataset:
     dataset = open_dataset(args.labels, root=place) if args.labels else open_dataset(place)
     if args.group_pattern:
         dataset = group_by_pattern(dataset, args.group_pattern)
+    for path in args.add:
+        dataset = joined(dataset, from_corrections(path))
     return dataset.excluding(tuple(args.exclude)) if args.exclude else dataset
