@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from snaptune.cli.data import add_data, open_data
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("demo", help="build the browser page of a run, or open it")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     add_data(parser, of_run=True)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
     parser.add_argument(

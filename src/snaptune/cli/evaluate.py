@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from snaptune.cli.data import add_data, open_data
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 from snaptune.cli.table import printable
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("evaluate", help="score a run on held-out pictures and write its report")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     add_data(parser, of_run=True)
     parser.add_argument(
         "--part",

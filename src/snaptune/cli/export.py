@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from snaptune.cli.data import add_data, open_data
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 
 if TYPE_CHECKING:
     from snaptune.data.dataset import ImageDataset
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("export", help="write model.onnx, proven to answer as PyTorch does")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     add_data(parser, of_run=True)
     parser.add_argument(
         "--weights",

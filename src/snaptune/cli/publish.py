@@ -7,12 +7,12 @@ from pathlib import Path
 
 from snaptune.cli.data import add_data, open_data
 from snaptune.cli.export import export_and_show
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("publish", help="export, prove it equal, and build the browser page")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     add_data(parser, of_run=True)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
     parser.set_defaults(run=run)
