@@ -32,7 +32,8 @@ def test_equal_answers_do_not_prove_equal_models() -> None:
 
 
 @pytest.mark.parametrize(
-    ("only_a", "only_b", "verdict"), [(2, 20, "better"), (20, 2, "worse"), (8, 10, "cannot tell")]
+    ("only_a", "only_b", "verdict"),
+    [(2, 20, "better"), (20, 2, "worse"), (8, 10, "cannot tell"), (0, 5, "cannot tell")],
 )
 def test_verdict(only_a: int, only_b: int, verdict: str) -> None:
     assert compare_answers(*answers(100, only_a, only_b, 10)).verdict == verdict

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("bench", help="how fast each exported format answers on this machine")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     parser.add_argument(
         "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
     )

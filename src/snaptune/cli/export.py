@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from snaptune.cli.options import Commands
+from snaptune.cli.data import add_data, open_data
+from snaptune.cli.options import Commands, add_run
 
 if TYPE_CHECKING:
     from snaptune.data.dataset import ImageDataset
@@ -14,10 +15,8 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("export", help="write model.onnx, proven to answer as PyTorch does")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument(
-        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
-    )
+    add_run(parser)
+    add_data(parser, of_run=True)
     parser.add_argument(
         "--weights",
         default="fp32",
@@ -36,11 +35,10 @@ def add_to(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from snaptune.data.readers import open_dataset
     from snaptune.run_folder import Run
 
     opened = Run.open(args.run_path)
-    dataset = open_dataset(args.data or opened.data_location())
+    dataset = open_data(args, opened)
     export_and_show(opened, dataset, weights=args.weights, max_drop=args.max_drop, force=args.force)
 
 

@@ -29,6 +29,7 @@ from snaptune.evaluation.intervals import (
 FOLDS = 5
 _MOST_BINS, _LEAST_IN_BIN = 15, 20
 _LOWEST, _HIGHEST = 0.05, 20.0
+_MOST_FITTED = 20_000
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 
@@ -97,8 +98,12 @@ def softmax(logits: npt.ArrayLike, temperature: npt.ArrayLike = 1.0) -> Floats:
 
 
 def fit_temperature(logits: npt.ArrayLike, labels: Ints) -> float:
-    """The number that logits are divided by for the smallest log loss (Guo et al., 2017), from 0.05 to 20."""
-    values = np.asarray(logits, dtype=np.float64)
+    """The number that logits are divided by for the smallest log loss (Guo et al., 2017), from 0.05 to 20.
+
+    Of more than 20,000 pictures an even choice is used, which finds it to about one percent.
+    """
+    step = math.ceil(len(labels) / _MOST_FITTED)
+    values, labels = np.asarray(logits, dtype=np.float64)[::step], labels[::step]
     values = values - values[np.arange(len(labels)), labels][:, None]
 
     def loss(log_temperature: float) -> float:
@@ -169,8 +174,8 @@ def at_threshold(confidence: Floats, right: Bools, threshold: float, groups: Int
     )
 
 
-def _lowest_point(function: Callable[[float], float], low: float, high: float, rounds: int = 48) -> float:
-    """Golden-section search in a valley; 48 rounds leave 1e-10 of the range."""
+def _lowest_point(function: Callable[[float], float], low: float, high: float, rounds: int = 30) -> float:
+    """Golden-section search in a valley; 30 rounds leave 1e-6 of the range."""
     left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
     at_left, at_right = function(left), function(right)
     for _ in range(rounds):

@@ -18,6 +18,7 @@ from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, 
 
 MOST_CLASSES = 40
 """Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
+_INTERVAL = "95 % interval"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,11 @@ def _section(title: str, note: str, body: str) -> str:
     return f"<section>\n<h2>{escape(title)}</h2>\n{explained}\n{body}\n</section>\n" if body else ""
 
 
+def _card(name: str, body: str) -> str:
+    """A box that scrolls sideways where it must, and can then be reached by keyboard."""
+    return f'<div class="card" tabindex="0" role="group" aria-label="{escape(name)}">{body}</div>'
+
+
 def _range(estimate: Estimate) -> str:
     return f"{percent(estimate.low, 0)} to {percent(estimate.high, 0)}"
 
@@ -133,7 +139,7 @@ def _groups(groups: Sequence[Share]) -> str:
         return ""
     chart = interval_chart("Accuracy by group", [(group.name, group.accuracy) for group in groups])
     note = "Dot: share of the group's pictures answered rightly. Line: 95 % interval (Wilson)."
-    return _section("Accuracy by group", note, f'<div class="card">{chart}</div>')
+    return _section("Accuracy by group", note, _card("Accuracy by group", chart))
 
 
 def _trust(trust: Trust) -> str:
@@ -144,8 +150,8 @@ def _trust(trust: Trust) -> str:
     )
     if trust.fitted_here:
         note += (
-            f"The model's logits are divided by {temperature:.2f}, fitted on these pictures. The right-hand "
-            "figures are cross-fitted: each picture is judged with a number fitted without its fold."
+            f"The model's logits are divided by {temperature:.2f}, fitted on these pictures. The figures "
+            "with it are cross-fitted: each picture is judged with a number fitted without its fold."
         )
     else:
         note += f"The model's logits are divided by {temperature:.2f}, fitted on the validation part."
@@ -221,7 +227,7 @@ def _confused(pairs: Sequence[Confused]) -> str:
     return _section(
         "Most confused pairs",
         "",
-        rows and f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>',
+        rows and _card("Most confused pairs", f"<table>{head}<tbody>{rows}</tbody></table>"),
     )
 
 
@@ -235,11 +241,11 @@ def _confusion(report: EvaluationReport) -> str:
         note += f" The {MOST_CLASSES} classes with most mistakes of {len(names)}; all are in report.json."
         counts, names = counts[np.ix_(chosen, chosen)], [names[index] for index in chosen]
     chart = heat_map("Confusion matrix", counts.tolist(), names)
-    return _section("Confusion matrix", note, f'<div class="card">{chart}</div>')
+    return _section("Confusion matrix", note, _card("Confusion matrix", chart))
 
 
 def _classes(classes: Sequence[ClassScore]) -> str:
-    head = _table_head(("Class", "Pictures", "Precision", "", "Recall", "", "F1", ""))
+    head = _table_head(("Class", "Pictures", "Precision", _INTERVAL, "Recall", _INTERVAL, "F1", _INTERVAL))
     rows = "".join(
         f'<tr><th scope="row">{escape(item.name)}</th><td>{item.support}</td>'
         + "".join(
@@ -253,9 +259,7 @@ def _classes(classes: Sequence[ClassScore]) -> str:
         "Precision: how many of the pictures taken for the class are of it. Recall: how many of the class "
         "were found. F1: their harmonic mean. The intervals (95 %, Wilson) take pictures as independent."
     )
-    return _section(
-        "Every class", note, f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
-    )
+    return _section("Every class", note, _card("Every class", f"<table>{head}<tbody>{rows}</tbody></table>"))
 
 
 def _table_head(names: Sequence[str], text_columns: int = 1) -> str:
@@ -267,7 +271,9 @@ def _table_head(names: Sequence[str], text_columns: int = 1) -> str:
 
 
 def _hardships(hardships: Sequence[Hardship]) -> str:
-    head = _table_head(("Condition", "Strength", "Accuracy", "", "Change in points", ""), text_columns=2)
+    head = _table_head(
+        ("Condition", "Strength", "Accuracy", _INTERVAL, "Change in points", _INTERVAL), text_columns=2
+    )
     rows = "".join(
         f'<tr><th scope="row">{escape(item.name)}</th><td class="text">{escape(item.strength)}</td>'
         f'<td>{percent(item.accuracy.value)}</td><td class="range">{_range(item.accuracy)}</td>'
@@ -276,7 +282,7 @@ def _hardships(hardships: Sequence[Hardship]) -> str:
         for item in hardships
     )
     note = "The same pictures made worse after they were resized. Each change is paired, picture by picture."
-    body = rows and f'<div class="card"><table>{head}<tbody>{rows}</tbody></table></div>'
+    body = rows and _card("Under worse conditions", f"<table>{head}<tbody>{rows}</tbody></table>")
     return _section("Under worse conditions", note, body)
 
 
@@ -311,7 +317,7 @@ def _keys(title: str, values: Mapping[str, object]) -> str:
         f"<div><dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in values.items()
     )
-    return _section(title, "", rows and f'<div class="card"><dl class="keys">{rows}</dl></div>')
+    return _section(title, "", rows and _card(title, f'<dl class="keys">{rows}</dl>'))
 
 
 def _footer() -> str:
