@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from snaptune.data.shards import from_shards
     from snaptune.data.tables import Columns, from_table
     from snaptune.errors import SnaptuneError
+    from snaptune.export.runtime import OnnxClassifier
     from snaptune.images.preprocess import Preprocess
     from snaptune.prediction import Classifier
     from snaptune.run_folder import Run
@@ -27,6 +28,7 @@ _HOME = {
     "Classifier": "prediction",
     "Columns": "data.tables",
     "ImageDataset": "data.dataset",
+    "OnnxClassifier": "export.runtime",
     "Prediction": "answers",
     "Preprocess": "images.preprocess",
     "Run": "run_folder",
@@ -49,6 +51,7 @@ __all__ = [
     "Classifier",
     "Columns",
     "ImageDataset",
+    "OnnxClassifier",
     "Prediction",
     "Preprocess",
     "Run",
