@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
@@ -41,9 +40,9 @@ def main() -> None:
     rows = [run(dataset, artist, seed) for seed in range(1, args.seeds + 1) for artist in args.artists]
     print(table(rows))
     machine = {
-        "platform": platform.platform(),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+        "processor": torch.backends.cpu.get_cpu_capability(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps({"machine": machine, "runs": rows}, indent=1) + "\n", encoding="utf-8")

@@ -43,6 +43,7 @@ def photograph_demo(page: Page, url: str) -> None:
     page.locator("#winner:not(:empty)").wait_for(timeout=60_000)
     page.locator("#samples").get_by_role("button", name="peace", exact=True).click()
     page.wait_for_timeout(1500)
+    page.evaluate("scrollTo(0, 0)")
     page.screenshot(path=IMAGES / "demo.png")
 
 

@@ -7,45 +7,66 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from snaptune.answers import Prediction
     from snaptune.config import TrainConfig
     from snaptune.data.dataset import ImageDataset
-    from snaptune.data.readers import from_folder, from_sample, open_dataset
+    from snaptune.data.folders import from_folder
+    from snaptune.data.health import check
+    from snaptune.data.hub import from_hub
+    from snaptune.data.readers import from_sample, open_dataset
+    from snaptune.data.shards import from_shards
+    from snaptune.data.tables import Columns, from_table
     from snaptune.errors import SnaptuneError
+    from snaptune.export.runtime import OnnxClassifier
     from snaptune.images.preprocess import Preprocess
-    from snaptune.prediction import Classifier, Prediction
+    from snaptune.prediction import Classifier
     from snaptune.run_folder import Run
     from snaptune.scoring import compare, evaluate
-    from snaptune.training.train import train
+    from snaptune.training.train import resume_training, train
 
 _HOME = {
     "Classifier": "prediction",
+    "Columns": "data.tables",
     "ImageDataset": "data.dataset",
-    "Prediction": "prediction",
+    "OnnxClassifier": "export.runtime",
+    "Prediction": "answers",
     "Preprocess": "images.preprocess",
     "Run": "run_folder",
     "SnaptuneError": "errors",
     "TrainConfig": "config",
+    "check": "data.health",
     "compare": "scoring",
     "evaluate": "scoring",
-    "from_folder": "data.readers",
+    "from_folder": "data.folders",
+    "from_hub": "data.hub",
     "from_sample": "data.readers",
+    "from_shards": "data.shards",
+    "from_table": "data.tables",
     "open_dataset": "data.readers",
+    "resume_training": "training.train",
     "train": "training.train",
 }
 
 __all__ = [
     "Classifier",
+    "Columns",
     "ImageDataset",
+    "OnnxClassifier",
     "Prediction",
     "Preprocess",
     "Run",
     "SnaptuneError",
     "TrainConfig",
+    "check",
     "compare",
     "evaluate",
     "from_folder",
+    "from_hub",
     "from_sample",
+    "from_shards",
+    "from_table",
     "open_dataset",
+    "resume_training",
     "train",
 ]
 

@@ -95,6 +95,7 @@ class TrainConfig:
     )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
+    test: float = _setting(0.0, "share of the pictures kept for a last test", between=(0, 0.9))
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
 

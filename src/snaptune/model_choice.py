@@ -64,7 +64,7 @@ def choose(
     Size is asked before latency, latency before the probe, so that nothing is measured in vain. Latency
     does not depend on the weights; the probe does, and without them a model is untried, not guessed at.
     """
-    pictures = _for_probing(dataset)
+    pictures = for_probing(dataset)
     choices = []
     for name in progress(names):
         choice = _weighed(name, len(dataset.class_names), size, max_mb)
@@ -82,12 +82,17 @@ def probe(features: npt.NDArray[np.float32], labels: Ints, groups: Ints | None) 
     _, units = np.unique(units, return_inverse=True)
     if units.max() == 0:
         raise DataError("One picture is too few to compare models on.")
+    return share(out_of_fold_hits(features, labels, units), groups)
+
+
+def out_of_fold_hits(features: npt.NDArray[np.float32], labels: Ints, units: Ints) -> npt.NDArray[np.bool_]:
+    """Whether ridge regression on the other folds gets each picture right; a unit is never cut."""
     folds = np.random.default_rng(0).permutation(int(units.max()) + 1)[units] % FOLDS
     hits = np.zeros(len(labels), dtype=bool)
     for fold in np.unique(folds):
         held = folds == fold
         hits[held] = _ridge(features[~held], labels[~held], features[held]) == labels[held]
-    return share(hits, groups)
+    return hits
 
 
 def _ridge(known: npt.NDArray[np.float32], labels: Ints, asked: npt.NDArray[np.float32]) -> Ints:
@@ -145,12 +150,12 @@ def _probed(choice: Choice, dataset: ImageDataset, size: int) -> Choice:
         return choice
     if not has_weights_offline(choice.name):
         return replace(choice, why="its weights are not on this machine")
-    features = _features(build_model(choice.name, 0, "pretrained"), choice.name, dataset, size)
+    features = frozen_features(build_model(choice.name, 0, "pretrained"), choice.name, dataset, size)
     return replace(choice, verdict="ranked", probe=probe(features, dataset.labels, dataset.groups))
 
 
 @torch.no_grad()
-def _features(model: nn.Module, name: str, dataset: ImageDataset, size: int) -> npt.NDArray[np.float32]:
+def frozen_features(model: nn.Module, name: str, dataset: ImageDataset, size: int) -> npt.NDArray[np.float32]:
     """What a model without its head gives for each picture: [n, features]."""
     preprocess = preprocess_for(name, size)
     pixels = torch.from_numpy(prepare(dataset, preprocess).pixels).permute(0, 3, 1, 2)
@@ -159,7 +164,7 @@ def _features(model: nn.Module, name: str, dataset: ImageDataset, size: int) -> 
     return np.concatenate(rows).astype(np.float32)
 
 
-def _for_probing(dataset: ImageDataset) -> ImageDataset:
+def for_probing(dataset: ImageDataset) -> ImageDataset:
     """At most `PROBED` random pictures, none of them from the test part, which must not choose anything."""
     parts = dataset.parts
     usable = np.arange(len(dataset)) if parts is None else np.flatnonzero(parts != PARTS.index("test"))

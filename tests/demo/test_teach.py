@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 from playwright.sync_api import Dialog, Page, expect
 
+from snaptune.data.corrections import from_corrections
 from tests.demo.conftest import Serve
 from tests.demo.test_page import open_demo
 
@@ -58,6 +59,11 @@ def test_corrections_go_home_in_a_zip(
         assert re.fullmatch(r"demo-\d{4}-\d\d-\d\d-[0-9a-f]{8}", group)
         assert archive.read("pictures/0001.jpg") == pictures["call"]
         assert archive.read("pictures/0002.jpg") == pictures["peace"]
+
+    added = from_corrections(tmp_path / "corrections.zip")
+    assert [added.class_names[label] for label in added.labels] == ["call", "fünf, vielleicht"]
+    assert added.source.read(1) == pictures["peace"]
+    assert added.group_of(0) == group
 
 
 def test_a_camera_frame_is_kept_as_the_camera_took_it(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snaptune.evaluation.calibration import Calibration
-from snaptune.evaluation.plots import nice_ticks
+from snaptune.evaluation.plots import Series, line_chart, nice_ticks
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import Predictions, summarise
 
@@ -94,3 +94,10 @@ def test_ticks_are_few_and_enclose(low: float, high: float) -> None:
     assert 2 <= len(ticks) <= 8 or low == high
     assert ticks[0] <= low
     assert ticks[-1] >= high
+
+
+def test_values_that_are_all_equal_get_a_range_around_them() -> None:
+    ticks = nice_ticks(0.5, 0.5)
+    assert ticks[0] < 0.5 < ticks[-1]
+    flat = [Series("train", (0.5,), "one"), Series("validation", (0.5,), "two")]
+    assert "<svg" in line_chart("flat", flat)

@@ -16,8 +16,6 @@ SIZES = {
     "test_resnet": 64,
     "test_vit": 160,
     "test_efficientnet": 64,
-    "test_convnext": 64,
-    "resnet18": 64,
     "resnet18d": 64,
     "mobilenetv3_small_050": 64,
     "mobilenetv4_conv_small_035": 64,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from snaptune.cli.options import Commands
+from snaptune.cli.data import add_data, open_data
+from snaptune.cli.options import Commands, add_run
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("demo", help="build the browser page of a run, or open it")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument(
-        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
-    )
+    add_run(parser)
+    add_data(parser, of_run=True)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
     parser.add_argument(
         "--single-file", type=Path, metavar="FILE", help="also write it as one HTML file that opens from disk"
@@ -26,7 +25,6 @@ def add_to(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from snaptune.data.readers import open_dataset
     from snaptune.demo.publish import demo_run
     from snaptune.demo.serve import serve
     from snaptune.demo.single_file import build_single_file
@@ -35,7 +33,7 @@ def run(args: argparse.Namespace) -> None:
     opened = Run.open(args.run_path)
     site: Path = args.out or opened.demo_folder
     if not args.serve or not (site / "index.html").is_file():
-        demo_run(opened, open_dataset(args.data or opened.data_location()), site)
+        demo_run(opened, open_data(args, opened), site)
         print(f"page  {site / 'index.html'}")
     if args.single_file:
         print(f"file  {build_single_file(site, args.single_file)}")

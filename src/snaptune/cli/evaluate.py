@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from snaptune.cli.options import Commands
+from snaptune.cli.data import add_data, open_data
+from snaptune.cli.options import Commands, add_run
 from snaptune.cli.table import printable
 
 if TYPE_CHECKING:
@@ -16,10 +17,8 @@ if TYPE_CHECKING:
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("evaluate", help="score a run on held-out pictures and write its report")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument(
-        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
-    )
+    add_run(parser)
+    add_data(parser, of_run=True)
     parser.add_argument(
         "--part",
         metavar="PART",
@@ -40,11 +39,10 @@ def add_to(commands: Commands) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from snaptune.data.readers import open_dataset
     from snaptune.run_folder import Run
 
     opened = Run.open(args.run_path)
-    dataset = open_dataset(args.data or opened.data_location())
+    dataset = open_data(args, opened)
     evaluate_and_show(opened, dataset, part=args.part, max_wrong=args.max_wrong, robustness=args.robustness)
     print(f"\nreport  {opened.report_file}")
 

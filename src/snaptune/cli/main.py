@@ -8,10 +8,23 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from snaptune.cli import compare, demo, evaluate, export, models, predict, publish, quickstart, train
+from snaptune.cli import (
+    bench,
+    cache,
+    check,
+    compare,
+    demo,
+    evaluate,
+    export,
+    models,
+    predict,
+    publish,
+    quickstart,
+    train,
+)
 from snaptune.errors import SnaptuneError
 
-COMMANDS = (quickstart, models, train, evaluate, compare, predict, export, demo, publish)
+COMMANDS = (quickstart, check, models, train, evaluate, compare, predict, export, bench, demo, publish, cache)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

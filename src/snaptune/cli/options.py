@@ -14,7 +14,7 @@ Commands = Any  # argparse does not export the type of its subparsers
 _TYPES = {"int": int, "float": float, "str": str}
 FLAGS = (
     *("model", "weights", "image_size", "epochs", "batch_size", "lr"),
-    *("augment", "keep", "validation", "seed", "threads"),
+    *("augment", "keep", "validation", "test", "seed", "threads"),
 )
 """The settings that are flags; the others are set in a file with --config."""
 
@@ -61,6 +61,11 @@ def _minutes(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"'{text}' is not a time; write 90s, 5m or 2h")
+
+
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """RUN, the argument of every command on a finished run."""
+    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
 
 
 def add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 from snaptune.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
         help="name what is on pictures",
         epilog=f"Exit code {SOME_FAILED}: some pictures could not be read; their rows hold the error.",
     )
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+    add_run(parser)
     parser.add_argument(
         "inputs",
         metavar="INPUT",

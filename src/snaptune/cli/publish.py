@@ -5,27 +5,25 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from snaptune.cli.data import add_data, open_data
 from snaptune.cli.export import export_and_show
-from snaptune.cli.options import Commands
+from snaptune.cli.options import Commands, add_run
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("publish", help="export, prove it equal, and build the browser page")
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
-    parser.add_argument(
-        "data", metavar="DATA", nargs="?", help="the data set (default: the one it was trained on)"
-    )
+    add_run(parser)
+    add_data(parser, of_run=True)
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where the page goes (default: RUN/demo)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:
-    from snaptune.data.readers import open_dataset
     from snaptune.demo.publish import demo_run
     from snaptune.run_folder import Run
 
     opened = Run.open(args.run_path)
-    dataset = open_dataset(args.data or opened.data_location())
+    dataset = open_data(args, opened)
     export_and_show(opened, dataset)
     site: Path = args.out or opened.demo_folder
     demo_run(opened, dataset, site)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from snaptune.cli.data import add_data, open_data
 from snaptune.cli.options import Commands, add_out, add_settings, settings
 from snaptune.errors import ConfigError
+
+if TYPE_CHECKING:
+    from snaptune.data.dataset import ImageDataset
+    from snaptune.data.splits import Split
 
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser("train", help="fine-tune a model, evaluate it and write the report")
-    parser.add_argument(
-        "data", metavar="DATA", nargs="?", help="a folder with one folder a class, or sample:hand-emoji"
-    )
+    add_data(parser, of_run=True)
     parser.add_argument("--resume", metavar="RUN", help="go on with a run that was stopped")
     add_out(parser, "runs", "project folder; the run is made inside it")
     parser.add_argument(
@@ -25,6 +29,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--skip-unreadable", action="store_true", help="train without the pictures that cannot be read"
     )
+    parser.add_argument("--split", type=Path, metavar="CSV", help="use the split.csv of another run")
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -36,8 +41,6 @@ def run(args: argparse.Namespace) -> None:
 
     from snaptune.cli.evaluate import evaluate_and_show
     from snaptune.cli.progress import TrainingBars, bar
-    from snaptune.data.readers import open_dataset
-    from snaptune.data.splits import split_by_group
     from snaptune.run_folder import Run
     from snaptune.training.processes import join_processes
     from snaptune.training.train import Interrupted, resume_training, train
@@ -46,11 +49,11 @@ def run(args: argparse.Namespace) -> None:
     try:
         if args.resume:
             unfinished = Run(Path(args.resume))
-            dataset = open_dataset(unfinished.data_location())
+            dataset = open_data(args, unfinished)
             finished = resume_training(unfinished, dataset, on_event=bars, progress=bar)
         else:
-            dataset = open_dataset(args.data)
-            split = split_by_group(dataset, tuple(args.hold_out)) if args.hold_out else None
+            dataset = open_data(args)
+            split = _chosen_split(args, dataset)
             skip = args.skip_unreadable
             finished = train(
                 dataset, config, args.out, split=split, skip_unreadable=skip, on_event=bars, progress=bar
@@ -64,3 +67,14 @@ def run(args: argparse.Namespace) -> None:
     evaluate_and_show(finished, dataset)
     print(f"\nrun     {finished.path}\nreport  {finished.report_file}")
     print(f"next    snaptune publish {finished.path}")
+
+
+def _chosen_split(args: argparse.Namespace, dataset: ImageDataset) -> Split | None:
+    """The split that the user asked for; None leaves it to training."""
+    from snaptune.data.splits import read_split, split_by_group
+
+    if args.split and args.hold_out:
+        raise ConfigError("Give either --split or --hold-out.")
+    if args.split:
+        return read_split(args.split, dataset)
+    return split_by_group(dataset, tuple(args.hold_out)) if args.hold_out else None

@@ -159,6 +159,21 @@ class ImageDataset:
             parts=None if self.parts is None else self.parts[indices],
         )
 
+    def excluding(self, names: tuple[str, ...]) -> ImageDataset:
+        """The data set without some classes; raises `DataError` for one that it does not have."""
+        unknown = [name for name in names if name not in self.class_names]
+        if unknown:
+            listed = ", ".join(self.class_names[:20])
+            raise DataError(
+                f"'{self.name}' has no class {', '.join(map(repr, unknown))}. Its classes: {listed}."
+            )
+        kept = [place for place, name in enumerate(self.class_names) if name not in names]
+        code_of = np.full(len(self.class_names), -1, np.int64)
+        code_of[kept] = np.arange(len(kept))
+        left = self.subset(np.flatnonzero(code_of[self.labels] >= 0))
+        class_names = tuple(self.class_names[place] for place in kept)
+        return replace(left, labels=code_of[left.labels], class_names=class_names)
+
     def fingerprint(self) -> str:
         """SHA-256 over class names, ids, labels, groups and parts; two equal listings share it."""
         digest = hashlib.sha256()

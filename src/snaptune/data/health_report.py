@@ -25,10 +25,10 @@ body{font:15px/1.5 system-ui,sans-serif;max-width:1060px;margin:2rem auto;paddin
 h1{margin-bottom:0}h2{margin-top:2.2rem;border-bottom:1px solid var(--line)}
 .cards{display:flex;flex-wrap:wrap;gap:12px;margin:1rem 0}
 .card{background:var(--soft);border-radius:8px;padding:8px 16px}.card b{display:block;font-size:1.5em}
-.row{display:flex;flex-wrap:wrap;gap:10px;align-items:flex-end;padding:8px 0}
+.row{display:flex;flex-wrap:wrap;gap:10px;align-items:flex-start;padding:8px 0}
 .row{border-bottom:1px solid var(--line)}
 img{outline:1px solid var(--line)}
-figure{margin:0;max-width:150px}figcaption{font-size:12px;overflow-wrap:anywhere}
+figure{margin:0;max-width:200px}figcaption{font-size:12px;overflow-wrap:anywhere}
 table{border-collapse:collapse}.plain td,.plain th{padding:2px 14px 2px 0;text-align:left}
 .scroll{overflow-x:auto}.advice{opacity:.75}
 """

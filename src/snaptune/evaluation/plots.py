@@ -42,8 +42,14 @@ class Scale:
 
 
 def nice_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """About `wanted` round values (1, 2 or 5 times a power of ten) that enclose low to high."""
-    span = max(high - low, 1e-9)
+    """About `wanted` round values (1, 2 or 5 times a power of ten) that enclose low to high.
+
+    Equal ends are moved apart, so that there are always at least two values.
+    """
+    if high - low < 1e-6:
+        margin = max(abs(low) * 0.05, 0.05)
+        low, high = low - margin, high + margin
+    span = high - low
     power = 10 ** math.floor(math.log10(span / wanted))
     step = next(factor * power for factor in (1, 2, 5, 10) if span / (factor * power) <= wanted)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)

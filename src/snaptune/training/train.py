@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import signal
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,16 +25,16 @@ from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
-from snaptune.training.events import Event, OnEvent, ignore
+from snaptune.training.events import OnEvent, ignore
 from snaptune.training.loop import Plan, fit
 from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
 from snaptune.training.processes import Processes, join_processes
+from snaptune.training.records import description, environment, recorded, stopped_by_signals, tee
 from snaptune.training.tune import candidates, choose
 
 SCORING_BATCH = 64
-_LIBRARIES = ("torch", "timm", "numpy", "pillow", "safetensors", "snaptune")
 Say = Callable[[str], None]
 
 
@@ -89,7 +82,9 @@ def train(
         say=say,
     )
     pairs = prepared.near_duplicates()
-    split = split or split_automatically(dataset, config.validation, config.seed, duplicates=pairs)
+    if split is None:
+        share, test = config.validation, config.test
+        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
     split = split.without(_indices(prepared.failures))
     config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
@@ -201,7 +196,7 @@ class _Job:
         )
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
         balanced = config.sampling == "balanced"
-        with _recorded(run, self.processes) as record, _stopped_by_signals(saver):
+        with recorded(run, self.processes) as record, stopped_by_signals(saver):
             try:
                 kept = fit(
                     self.learner,
@@ -214,7 +209,7 @@ class _Job:
                     saver=saver,
                     mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
                     progress=state,
-                    on_event=_tee(record, on_event),
+                    on_event=tee(record, on_event),
                 )
             except TrainingError:
                 self._write_outcome(state.kept)
@@ -279,8 +274,8 @@ class _Job:
         write_bytes(run.preprocess_file, self.preprocess.to_json().encode())
         write_split(run.split_file, dataset, self.split)
         run.write_classes(dataset.name, dataset.class_names)
-        write_json(run.dataset_file, _description(dataset, self.split))
-        write_json(run.environment_file, _environment())
+        write_json(run.dataset_file, description(dataset, self.split))
+        write_json(run.environment_file, environment())
         dataset.copy_credits(run.credits_folder)
 
     def _write_outcome(self, kept: Kept | None) -> None:
@@ -297,62 +292,3 @@ class _Job:
         }
         write_json(self.run.metadata_file, metadata)
         self.run.write_weights(kept.state)
-
-
-@contextmanager
-def _stopped_by_signals(saver: Saver) -> Iterator[None]:
-    """While training, SIGTERM and Ctrl-C ask `saver` to stop; a second Ctrl-C is an ordinary one."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def ask(number: int, frame: object) -> None:
-        saver.stop()
-        signal.signal(number, before[number])
-
-    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    for number in before:
-        signal.signal(number, ask)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _description(dataset: ImageDataset, split: Split) -> dict[str, Any]:
-    return {
-        "name": dataset.name,
-        "location": dataset.location,
-        "pictures": len(dataset),
-        "fingerprint": dataset.fingerprint(),
-        "split": split.how,
-        "class_counts": dict(zip(dataset.class_names, dataset.class_counts().tolist(), strict=True)),
-    }
-
-
-def _environment() -> dict[str, str]:
-    libraries = {name: version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), "platform": platform.platform(), **libraries}
-
-
-@contextmanager
-def _recorded(run: Run, processes: Processes) -> Iterator[OnEvent]:
-    """An observer that adds each event to `events.jsonl`."""
-    if not processes.leads:
-        yield ignore
-        return
-    with run.events_file.open("a", encoding="utf-8") as file:
-        yield lambda event: print(_as_json(event), file=file, flush=True)
-
-
-def _as_json(event: Event) -> str:
-    return json.dumps({"event": type(event).__name__, **asdict(event)})
-
-
-def _tee(*observers: OnEvent) -> OnEvent:
-    def tell(event: Event) -> None:
-        for observer in observers:
-            observer(event)
-
-    return tell

@@ -1,0 +1,47 @@
+"""`snaptune check` and `snaptune cache`, as typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from snaptune.cli.main import main
+from snaptune.data.folders import from_folder
+from snaptune.data.prepared import prepare
+from snaptune.images.preprocess import Preprocess
+
+
+def test_check_writes_both_reports_and_prints_the_table(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        main(["check", str(picture_folder), "--out", str(tmp_path), "--group-pattern", r"/([a-z0-9]+)_"]) == 0
+    )
+    printed = capsys.readouterr().out
+    assert "24 pictures, 3 classes, largest class 1.0 times the smallest" in printed
+    assert "Nothing found." in printed
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["groups"] > 1
+    assert (tmp_path / "report.html").is_file()
+
+
+def test_check_of_a_folder_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "nowhere"]) == 1
+    assert capsys.readouterr().err.startswith("snaptune: 'nowhere' is not a folder.")
+
+
+def test_cache_lists_and_clears(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SNAPTUNE_CACHE", str(tmp_path))
+    dataset = from_folder(picture_folder)
+    prepare(dataset, Preprocess(32, (0.5,) * 3, (0.5,) * 3), in_memory=0)
+    assert main(["cache"]) == 0
+    listed = capsys.readouterr().out
+    assert dataset.name in listed
+    assert "1 kept in" in listed
+    assert main(["cache", "--clear"]) == 0
+    assert "0 MiB freed" in capsys.readouterr().out
+    assert main(["cache"]) == 0
+    assert "0 kept in" in capsys.readouterr().out
