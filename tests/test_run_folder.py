@@ -7,6 +7,7 @@ import torch
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import RunError
+from snaptune.evaluation.calibration import Calibration
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.train import train
 from tests.conftest import TINY
@@ -97,3 +98,11 @@ def test_a_run_cannot_send_anybody_to_the_network(tmp_path: Path) -> None:
     write_json(run.dataset_file, {"location": "hub:someone/pictures"})
     with pytest.raises(RunError, match=r"was trained on hub:someone/pictures\. The network"):
         run.data_location()
+
+
+def test_new_weights_need_a_new_calibration(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.write_calibration(Calibration(temperature=0.5))
+    assert run.calibration().temperature == 0.5
+    run.write_weights({"fc.weight": torch.zeros(2, 3)})
+    assert run.calibration().temperature == 1.0

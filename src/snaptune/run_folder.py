@@ -186,6 +186,8 @@ class Run:
             write_json(file, {"classes": list(class_names)})
 
     def write_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace the weights; a calibration of other weights is no longer true and goes."""
+        self.calibration_file.unlink(missing_ok=True)
         write_bytes(self.model_file, save({name: value.contiguous() for name, value in tensors.items()}))
 
     def weights(self) -> dict[str, Tensor]:

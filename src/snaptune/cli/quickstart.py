@@ -13,7 +13,7 @@ HELD_OUT = "noto"
 
 def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
-        "quickstart", help="the whole job on built-in pictures, in about three minutes"
+        "quickstart", help="the whole job on built-in pictures, in about two minutes"
     )
     add_out(parser, "snaptune-quickstart", "project folder; the run is made inside it")
     parser.add_argument(
