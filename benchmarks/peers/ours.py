@@ -1,0 +1,148 @@
+"""snaptune's default recipe, or with one technique left out.
+
+`--without ceiling` leaves nothing out but runs, after each epoch, bare training steps on random pixels that
+are on the device already: the same network, batch, precision and layout. Their rate is the ceiling of that
+minute.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import replace
+from statistics import median
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from benchmarks.peers.contract import LITE0, Clock, Task, task
+from snaptune.config import TrainConfig
+from snaptune.data import prepared
+from snaptune.data.readers import open_dataset
+from snaptune.images.load import MAX_PIXELS
+from snaptune.models.build import build_model
+from snaptune.training import loop
+from snaptune.training import train as training
+from snaptune.training.augment import Augment, build_augment
+from snaptune.training.events import EpochDone, Event, Started, StepDone
+from snaptune.training.numerics import Numerics
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "channels last": {"memory_format": "channels_first"},
+    "pretrained norm statistics": {"norm_statistics": "learned"},
+    "moving average": {"ema_decay": 0.0},
+    "layer-wise rates": {"layer_decay": 1.0},
+    "label smoothing": {"label_smoothing": 0.0},
+    "gentle augmentation": {"augment": "trivial"},
+}
+BURST = 12
+
+
+class Observer:
+    """Tells the clock when epochs begin and end; runs the ceiling's steps between them where there is one."""
+
+    def __init__(self, clock: Clock, ceiling: Ceiling | None) -> None:
+        self.clock, self.ceiling = clock, ceiling
+        self.steps = self.pictures = 0
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Started):
+            self.steps, self.pictures = event.steps_per_epoch, event.train_samples
+            self.clock.begin()
+        if isinstance(event, StepDone) and event.step == self.steps:
+            self.clock.end(self.pictures)
+        if isinstance(event, EpochDone):
+            self.clock.scored(event.validation_accuracy)
+            if self.ceiling is not None:
+                self.ceiling.burst()
+            self.clock.begin()
+
+
+class Ceiling:
+    """Bare training steps of the same network on pixels that are there already."""
+
+    def __init__(self, given: Task, config: TrainConfig) -> None:
+        device = torch.device(given.device)
+        self.numerics = Numerics(device, config.precision, config.memory_format == "channels_last")
+        model = build_model(given.model, len(given.classes), "none", lambda text: None)
+        self.model = self.numerics.placed(model)
+        loop.set_training(self.model, freeze_norms=config.norm_statistics == "pretrained")
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6)
+        shape = (config.batch_size, 3, given.size, given.size)
+        self.pixels = self.numerics.laid_out(torch.randn(shape, device=device))
+        self.labels = torch.arange(config.batch_size, device=device) % len(given.classes)
+        self.rates: list[float] = []
+        self._steps(2)
+
+    def burst(self) -> None:
+        started = time.perf_counter()
+        self._steps(BURST)
+        self.rates.append(BURST * len(self.labels) / (time.perf_counter() - started))
+
+    def _steps(self, count: int) -> None:
+        for _ in range(count):
+            with self.numerics.autocast():
+                logits = self.model(self.pixels)
+            nn.functional.cross_entropy(logits.float(), self.labels).backward()  # type: ignore[no-untyped-call]
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        if self.labels.device.type != "cpu":
+            torch.accelerator.synchronize()
+
+
+def one_by_one(name: str, seed: int) -> Augment:
+    """The same augmentation, a picture at a time."""
+    augment = build_augment(name, seed)
+
+    def each(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
+        return torch.cat([augment(pixels[i : i + 1], epoch, samples[i : i + 1]) for i in range(len(pixels))])
+
+    return each
+
+
+def decoded_each_time(*args: Any, **more: Any) -> prepared.Prepared:
+    """Prepared pictures whose pixels are decoded anew whenever they are asked for."""
+    found = prepared.prepare(*args, **more)
+    maker = prepared._Maker(args[0], args[1], MAX_PIXELS)
+    return replace(found, pixels=prepared._Streamed(maker))
+
+
+def patched(without: str) -> Any:
+    """What has to be replaced inside the package to leave a technique out."""
+    if without == "prepared pictures":
+        return mock.patch.object(training, "prepare", decoded_each_time)
+    if without == "batched augmentation":
+        return mock.patch.object(training, "build_augment", one_by_one)
+    if without == "rare looks at the loss":
+        return mock.patch.object(loop, "READ_EVERY", 1)
+    return mock.patch.dict({}, {})
+
+
+def main() -> None:
+    given = task()
+    clock = Clock(given.device)
+    config = TrainConfig(
+        model=given.model,
+        weights="pretrained" if given.model == LITE0 else "none",
+        image_size=given.size,
+        epochs=given.epochs,
+        seed=given.seed,
+        **SETTINGS.get(given.without, {}),
+    )
+    dataset = open_dataset(str(given.pictures))
+    ceiling = None
+    if given.without == "ceiling":
+        config = replace(config, precision="float32", memory_format="channels_last")
+        ceiling = Ceiling(given, config)
+    with tempfile.TemporaryDirectory() as folder, patched(given.without):
+        training.train(dataset, config, folder, on_event=Observer(clock, ceiling), say=lambda text: None)
+    rates = {"ceiling": round(median(ceiling.rates), 2)} if ceiling else {}
+    clock.report(**rates)
+
+
+if __name__ == "__main__":
+    main()
