@@ -28,7 +28,8 @@ class Normalised(nn.Module):
         self.std: Tensor
         for name, values in zip(("mean", "std"), normalisation(given), strict=True):
             self.register_buffer(name, torch.tensor(values, device=given.device).view(3, 1, 1))
-        self.f, self.i, self.type, self.np = -1, 0, "timm", 0
+        for name, value in {"f": -1, "i": 0, "type": "timm", "np": 0}.items():
+            setattr(self, name, value)
 
     def forward(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.network((pixels - self.mean) / self.std)

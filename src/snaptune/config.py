@@ -47,6 +47,11 @@ class TrainConfig:
         "learning-rate factor from one layer to the one below it; 1 for the same everywhere",
         between=(0.1, 1),
     )
+    freeze_below: float = _setting(
+        0.0,
+        "with pretrained weights, layers whose share of the learning rate is smaller stay as they came",
+        between=(0, 1),
+    )
     weight_decay: float = _setting(0.05, "AdamW weight decay, not on norms and biases", between=(0, 10))
     adam_eps: float = _setting(1e-8, "AdamW epsilon", between=(0, 1))
     norm_statistics: str = _setting(

@@ -105,6 +105,19 @@ def parameter_groups(
     return groups
 
 
+def freeze_slow(groups: list[dict[str, Any]], below: float) -> list[dict[str, Any]]:
+    """The groups whose `lr_scale` is at least `below`; from here on the parameters of the others stay.
+
+    These are the lowest layers: with little to learn they cost the most, as their maps are the largest, and
+    the gradient does not have to reach them.
+    """
+    for group in groups:
+        if group["lr_scale"] < below:
+            for parameter in group["params"]:
+                parameter.requires_grad = False
+    return [group for group in groups if group["lr_scale"] >= below]
+
+
 def takes_any_size(model: nn.Module) -> bool:
     """Whether a model takes pictures of any height and width, as convolutional ones do."""
     config: Any = getattr(model, "pretrained_cfg", {})

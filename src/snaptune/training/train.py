@@ -20,7 +20,7 @@ from snaptune.data.splits import Split, read_split, split_automatically, write_s
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import RunError, TrainingError
 from snaptune.images.preprocess import Preprocess
-from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
+from snaptune.models.build import build_model, freeze_backbone, freeze_slow, normalise, parameter_groups, preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
@@ -180,6 +180,8 @@ class _Job:
             layer_decay=config.layer_decay,
             decay_norms=config.decay_norms,
         )
+        if config.weights != "none":
+            groups = freeze_slow(groups, config.freeze_below)
         optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
         ema = build_ema(model, config.ema_decay) if config.ema_decay else None
         learner = Learner(model, optimizer, ema)
