@@ -4,8 +4,8 @@
     python -m benchmarks growth --of pictures --times 1
 
 Each point is a process of its own that makes a data set of small drawings, prepares it and trains a tiny
-network for one epoch; points are measured in turn, `--times` over, and the fastest counts. A slope is that of a
-straight line through the logarithms: 1 means ten times the pictures, ten times the seconds.
+network for one epoch; points are measured in turn, `--times` over, and the fastest counts. A slope is that of
+a straight line through the logarithms: 1 means ten times the pictures, ten times the seconds.
 """
 
 from __future__ import annotations

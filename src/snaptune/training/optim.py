@@ -48,7 +48,7 @@ def _eased(start: float, end: float, done: float) -> float:
 
 def build_optimizer(groups: Sequence[dict[str, Any]], *, lr: float, eps: float) -> torch.optim.AdamW:
     """AdamW over groups that carry their own `lr_scale` and `weight_decay`."""
-    return torch.optim.AdamW(list(groups), lr=lr, eps=eps)
+    return torch.optim.AdamW(list(groups), lr=lr, eps=eps, fused=True)
 
 
 def set_rates(optimizer: torch.optim.Optimizer, lr: float, beta: float | None) -> None:

@@ -20,7 +20,14 @@ from snaptune.data.splits import Split, read_split, split_automatically, write_s
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import RunError, TrainingError
 from snaptune.images.preprocess import Preprocess
-from snaptune.models.build import build_model, freeze_backbone, freeze_slow, normalise, parameter_groups, preprocess_for
+from snaptune.models.build import (
+    build_model,
+    freeze_backbone,
+    freeze_slow,
+    normalise,
+    parameter_groups,
+    preprocess_for,
+)
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
