@@ -3,8 +3,8 @@
     python -m benchmarks start_up                    # the sample, three times
     python -m benchmarks start_up DATA --times 5
 
-The first run prepares the pictures and measures the processor, and is shown apart. `began` is when the loop starts;
-the loss is looked at every tenth step, so `ten steps` is when the first ten are done.
+The first run prepares the pictures and measures the processor, and is shown apart. `began` is when the loop
+starts; the loss is looked at every tenth step, so `ten steps` is when the first ten are done.
 """
 
 from __future__ import annotations
