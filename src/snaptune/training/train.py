@@ -28,6 +28,7 @@ from snaptune.models.build import (
     parameter_groups,
     preprocess_for,
 )
+from snaptune.models.folding import fold_norms
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
@@ -150,6 +151,16 @@ def _numerics_chosen(
     return replace(config, precision=precision, memory_format=layout), why
 
 
+def _keeps_statistics(config: TrainConfig) -> bool:
+    """Whether batch norms go on using the statistics they came with."""
+    return config.norm_statistics == "pretrained" and config.weights != "none"
+
+
+def _example(size: int, device: torch.device) -> Tensor:
+    """Two pictures of numbers that are all different, without touching the random state."""
+    return torch.linspace(-1, 1, 2 * 3 * size * size, device=device).view(2, 3, size, size)
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     """All that a run is made of, built and ready."""
@@ -181,6 +192,8 @@ class _Job:
         if config.freeze == "backbone":
             freeze_backbone(model)
         model = numerics.placed(model)
+        if _keeps_statistics(config):
+            fold_norms(model, _example(config.image_size, device))
         groups = parameter_groups(
             model,
             weight_decay=config.weight_decay,
@@ -242,7 +255,7 @@ class _Job:
             class_weights=self._class_weights(),
             accumulate=config.accumulate,
             clip=config.clip,
-            freeze_norms=config.norm_statistics == "pretrained" and config.weights != "none",
+            freeze_norms=_keeps_statistics(config),
             keep_best=config.keep == "best",
             patience=config.patience,
             seconds=config.minutes * 60,

@@ -1,0 +1,97 @@
+"""Batch norms with fixed statistics, computed inside the convolution before them while training goes on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import torch
+from timm.layers import BatchNormAct2d, Conv2dSame
+from timm.layers.conv2d_same import conv2d_same
+from torch import Tensor, nn
+
+TOLERANCE = 1e-3
+"""Largest difference of the outputs, as a share of the largest of them, that is put down to rounding."""
+
+
+def fold_norms(model: nn.Module, example: Tensor) -> int:
+    """Scale the weights of convolutions by the norms behind them instead of scaling their outputs.
+
+    A norm that keeps its statistics is a line through each channel, so its scale and offset can be part of
+    the convolution: the same function of the same parameters, which all go on learning, without two passes
+    over the largest tensors of a step. `example` is a batch [n, 3, h, w]; with it the model is run in
+    evaluation mode to see what follows what, and to compare the outputs. Where they differ nothing is folded.
+    Returns the number of norms folded; state and parameters of the model stay as they are.
+    """
+    training = {module: module.training for module in model.modules()}
+    model.eval()
+    with torch.no_grad():
+        pairs = _adjacent(model, example)
+        before = model(example)
+        for convolution, norm in pairs:
+            convolution.forward = partial(_scaled, convolution, norm)
+            norm.forward = partial(_behind, norm)
+        after = model(example)
+    equal = bool((before - after).abs().max() <= TOLERANCE * before.abs().max())
+    if not equal:
+        for module in (module for pair in pairs for module in pair):
+            del module.forward
+    for module, mode in training.items():
+        module.training = mode
+    return len(pairs) if equal else 0
+
+
+def _adjacent(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
+    """Convolutions whose output is what a norm gets; none that is used twice."""
+    made: dict[int, tuple[nn.Conv2d, Tensor]] = {}  # keeps the tensors, so that no number is given twice
+    pairs: list[tuple[nn.Conv2d, nn.BatchNorm2d]] = []
+    calls: Counter[nn.Module] = Counter()
+
+    def after(module: Any, inputs: Any, output: Tensor) -> None:
+        calls[module] += 1
+        made[id(output)] = (module, output)
+
+    def before(module: Any, inputs: tuple[Tensor, ...]) -> None:
+        calls[module] += 1
+        if id(inputs[0]) in made:
+            pairs.append((made[id(inputs[0])][0], module))
+
+    hooks = [
+        module.register_forward_hook(after)
+        for module in model.modules()
+        if type(module) in (nn.Conv2d, Conv2dSame)
+    ]
+    hooks += [
+        module.register_forward_pre_hook(before)
+        for module in model.modules()
+        if type(module) in (nn.BatchNorm2d, BatchNormAct2d) and module.affine and module.track_running_stats
+    ]
+    try:
+        model(example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [pair for pair in pairs if calls[pair[0]] == calls[pair[1]] == 1]
+
+
+def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
+    """The convolution and then the norm, in one."""
+    assert norm.running_mean is not None  # noqa: S101  what tracks statistics has them
+    assert norm.running_var is not None  # noqa: S101
+    scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
+    weight = convolution.weight * scale[:, None, None, None]
+    offset = norm.bias - norm.running_mean * scale
+    if convolution.bias is not None:
+        offset = offset + convolution.bias * scale
+    if isinstance(convolution, Conv2dSame):
+        geometry = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
+        return conv2d_same(pixels, weight, offset, *geometry)
+    return convolution._conv_forward(pixels, weight, offset)
+
+
+def _behind(norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
+    """What is left of the norm: timm's do the activation, too."""
+    if isinstance(norm, BatchNormAct2d):
+        pixels = norm.act(norm.drop(pixels))
+    return pixels

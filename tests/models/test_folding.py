@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import timm
+import torch
+from torch import Tensor, nn
+
+from snaptune.models.folding import fold_norms
+from snaptune.training.loop import set_training
+
+
+def lively(model: nn.Module) -> nn.Module:
+    """Norms as after a long training, in double precision, so that no rounding hides a difference."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, 0, 0.1)
+    return model.double()
+
+
+def gradients(model: nn.Module, pixels: Tensor) -> dict[str, Tensor]:
+    model.zero_grad()
+    model(pixels).square().mean().backward()
+    return {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "mobilenetv3_small_050", "repvgg_a0"])
+def test_outputs_and_gradients_stay_the_same(name: str) -> None:
+    plain = lively(timm.create_model(name, num_classes=3))
+    folded = copy.deepcopy(plain)
+    pixels = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    assert fold_norms(folded, pixels) >= 20
+    for model in (plain, folded):
+        set_training(model, freeze_norms=True)
+        for module in model.modules():
+            if isinstance(module, nn.Dropout):
+                module.eval()
+    wanted, found = gradients(plain, pixels), gradients(folded, pixels)
+    assert wanted.keys() == found.keys()
+    for key, value in wanted.items():
+        assert (found[key] - value).abs().max() <= 1e-9 * value.abs().max(), key
+    torch.testing.assert_close(folded(pixels), plain(pixels))
+
+
+def test_state_and_copies_are_those_of_the_plain_model() -> None:
+    model = timm.create_model("test_resnet", num_classes=3)
+    keys = list(model.state_dict())
+    fold_norms(model, torch.randn(2, 3, 64, 64))
+    assert list(model.state_dict()) == keys
+    twin = copy.deepcopy(model)
+    nn.init.zeros_(
+        twin.get_submodule("conv1.0" if "conv1.0" in dict(model.named_modules()) else "conv1").weight
+    )
+    pixels = torch.randn(2, 3, 64, 64)
+    assert not torch.equal(twin.eval()(pixels), model.eval()(pixels))
+
+
+def test_training_modes_are_left_as_they_were() -> None:
+    model = timm.create_model("test_resnet", num_classes=3).train()
+    set_training(model, freeze_norms=True)
+    modes = [module.training for module in model.modules()]
+    fold_norms(model, torch.randn(2, 3, 64, 64))
+    assert [module.training for module in model.modules()] == modes
+
+
+class Forked(nn.Module):
+    """The convolution's output is used beside the norm, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        nn.init.constant_(self.norm.weight, 3.0)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        found: Tensor = self.convolution(pixels)
+        return found + self.norm(found)
+
+
+def test_what_cannot_be_folded_is_left() -> None:
+    model, pixels = Forked(), torch.randn(2, 3, 8, 8)
+    wanted = model.eval()(pixels)
+    assert fold_norms(model, pixels) == 0
+    assert torch.equal(model.eval()(pixels), wanted)
+    shared = nn.Conv2d(3, 3, 3, padding=1)
+    twice = nn.Sequential(shared, nn.BatchNorm2d(3), shared, nn.BatchNorm2d(3))
+    assert fold_norms(twice, pixels) == 0
