@@ -16,10 +16,11 @@ def lively(model: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.normal_(module.running_mean, 0, 0.1)
-            nn.init.uniform_(module.running_var, 0.5, 1.5)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
-            nn.init.normal_(module.bias, 0, 0.1)
+            state = module.state_dict()  # the very tensors
+            nn.init.normal_(state["running_mean"], 0, 0.1)
+            nn.init.uniform_(state["running_var"], 0.5, 1.5)
+            nn.init.uniform_(state["weight"], 0.5, 1.5)
+            nn.init.normal_(state["bias"], 0, 0.1)
     return model.double()
 
 
@@ -52,7 +53,7 @@ def test_state_and_copies_are_those_of_the_plain_model() -> None:
     keys = list(model.state_dict())
     fold_norms(model, torch.randn(2, 3, 64, 64))
     assert list(model.state_dict()) == keys
-    twin = copy.deepcopy(model)
+    twin: nn.Module = copy.deepcopy(model)
     nn.init.zeros_(
         twin.get_submodule("conv1.0" if "conv1.0" in dict(model.named_modules()) else "conv1").weight
     )
@@ -78,7 +79,8 @@ class Forked(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         found: Tensor = self.convolution(pixels)
-        return found + self.norm(found)
+        both: Tensor = found + self.norm(found)
+        return both
 
 
 def test_what_cannot_be_folded_is_left() -> None:

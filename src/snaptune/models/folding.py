@@ -11,6 +11,7 @@ from timm.layers import BatchNormAct2d, Conv2dSame
 from timm.layers.conv2d_same import conv2d_same
 from torch import Tensor, nn
 
+FORWARD = "forward"
 TOLERANCE = 1e-3
 """Largest difference of the outputs, as a share of the largest of them, that is put down to rounding."""
 
@@ -30,13 +31,14 @@ def fold_norms(model: nn.Module, example: Tensor) -> int:
         pairs = _adjacent(model, example)
         before = model(example)
         for convolution, norm in pairs:
-            convolution.forward = partial(_scaled, convolution, norm)
-            norm.forward = partial(_behind, norm)
+            setattr(convolution, FORWARD, partial(_scaled, convolution, norm))
+            setattr(norm, FORWARD, partial(_behind, norm))
         after = model(example)
     equal = bool((before - after).abs().max() <= TOLERANCE * before.abs().max())
     if not equal:
-        for module in (module for pair in pairs for module in pair):
-            del module.forward
+        for convolution, norm in pairs:
+            delattr(convolution, FORWARD)
+            delattr(norm, FORWARD)
     for module, mode in training.items():
         module.training = mode
     return len(pairs) if equal else 0
@@ -85,9 +87,11 @@ def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Ten
     if convolution.bias is not None:
         offset = offset + convolution.bias * scale
     if isinstance(convolution, Conv2dSame):
-        geometry = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
-        return conv2d_same(pixels, weight, offset, *geometry)
-    return convolution._conv_forward(pixels, weight, offset)
+        geometry: Any = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
+        padded: Tensor = conv2d_same(pixels, weight, offset, *geometry)
+        return padded
+    found: Tensor = convolution._conv_forward(pixels, weight, offset)
+    return found
 
 
 def _behind(norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
