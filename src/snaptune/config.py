@@ -93,6 +93,10 @@ class TrainConfig:
     memory_format: str = _setting(
         "auto", "layout of pictures in memory; auto measures", one_of="auto channels_last channels_first"
     )
+    stream: bool = _setting(False, "decode pictures again in every epoch instead of keeping them prepared")
+    workers: int = _setting(
+        0, "processes that decode what is streamed; 0 for threads of this one", between=(0, 1024)
+    )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
     test: float = _setting(0.0, "share of the pictures kept for a last test", between=(0, 0.9))

@@ -146,3 +146,12 @@ def test_the_same_picture_is_never_on_both_sides(picture_folder: Path, tmp_path:
         parts = read_split(run.split_file, dataset).parts
         assert (parts[0::2] == parts[1::2]).all()
         assert set(parts) == {0, 1}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_streamed_training_gives_the_weights_of_prepared_training(
+    small_dataset: ImageDataset, tiny_run: Run, tmp_path: Path, workers: int
+) -> None:
+    """Whatever the number of workers; the split, which depends on near duplicates, is the same, too."""
+    config = replace(TINY, stream=True, workers=workers)
+    assert digest(trained(small_dataset, tmp_path, config)) == digest(tiny_run)

@@ -79,6 +79,8 @@ def train(
         progress,
         skip_unreadable=skip_unreadable,
         unreadable_file=run.unreadable_file,
+        keep=not config.stream,
+        workers=config.workers,
         say=say,
     )
     pairs = prepared.near_duplicates()
@@ -113,7 +115,15 @@ def resume_training(
     torch.set_num_threads(config.threads)
     model = build_model(config.model, len(dataset.class_names), "none", say)
     split = read_split(run.split_file, dataset)
-    prepared = prepare(dataset, preprocess, progress, skip_unreadable=True, say=say)
+    prepared = prepare(
+        dataset,
+        preprocess,
+        progress,
+        skip_unreadable=True,
+        keep=not config.stream,
+        workers=config.workers,
+        say=say,
+    )
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
