@@ -69,7 +69,8 @@ def train(
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    size = config.image_size
+    model = build_model(config.model, len(dataset.class_names), config.weights, say, size=size)
     run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
     prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable)
     pairs = prepared.near_duplicates()
@@ -105,7 +106,8 @@ def resume_training(
         raise RunError(f"'{run.path}' is finished; there is nothing to go on with.")
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = build_model(config.model, len(dataset.class_names), "none" if saved else config.weights, say)
+    weights, size = "none" if saved else config.weights, config.image_size
+    model = build_model(config.model, len(dataset.class_names), weights, say, size=size)
     split = read_split(run.split_file, dataset)
     prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable=True)
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
