@@ -15,7 +15,6 @@ from .conftest import confident_classifier
 SIZES = {
     "test_resnet": 64,
     "test_vit": 96,
-    "test_maxvit": 96,
     "swin_s3_tiny_224": 96,
     "test_efficientnet": 64,
     "resnet18d": 64,
