@@ -50,7 +50,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return replace(TINY, model="test_vit", image_size=160, weights=str(weights), epochs=3, batch_size=6)
 
 
-@pytest.mark.parametrize("mix", ["none", "mixup"])
+@pytest.mark.parametrize("mix", ["none", "cutmix"])
 def test_two_processes_train_as_one(
     picture_folder: Path, config: TrainConfig, tmp_path: Path, mix: str
 ) -> None:
@@ -85,7 +85,7 @@ main(sys.argv[1:])
 def test_two_processes_killed_and_resumed_are_as_never_killed(
     picture_folder: Path, config: TrainConfig, tmp_path: Path
 ) -> None:
-    config = replace(config, mix="cutmix", checkpoint_minutes=0.0, epochs=6)
+    config = replace(config, mix="mixup", checkpoint_minutes=0.0, epochs=6)
     unbroken = launched(picture_folder, config, tmp_path / "unbroken")
     runs = tmp_path / "killed" / "runs"
     (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")

@@ -185,6 +185,8 @@ def _from_hub(name: str, classes: int, shape: dict[str, Any]) -> nn.Module:
 
 def normalise(pixels: Tensor, preprocess: Preprocess) -> Tensor:
     """uint8 or float [n, 3, h, w] with values 0–255 to the model's input: (x/255 - mean) / std."""
-    mean = torch.tensor(preprocess.mean, device=pixels.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(preprocess.std, device=pixels.device).view(1, 3, 1, 1) * 255
+    mean, std = (
+        torch.tensor(values).to(pixels.device, non_blocking=True).view(1, 3, 1, 1) * 255
+        for values in (preprocess.mean, preprocess.std)
+    )
     return (pixels.float() - mean) / std
