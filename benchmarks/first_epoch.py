@@ -1,8 +1,8 @@
-"""What building the cache during the first epoch would bring: preparing, then an epoch, against both at once.
+"""What building the cache during the first epoch would bring: preparing, then an epoch; or both at once.
 
-Both at once is an epoch over streamed pictures, two batches decoded ahead: the most that could be saved, as such
-a build would also have to write, and to decode everything beforehand to find what cannot be read and what shows
-one picture. The three are done in turn, several times, with the default recipe's network.
+Both at once is an epoch over streamed pictures, two batches decoded ahead: the most that could be saved.
+Such a build would also have to write, and to decode everything beforehand to find what cannot be read and
+what shows one picture. The three are done in turn, several times.
 
 python -m benchmarks.first_epoch DATA [model] [size] [workers] [repetitions]
 """

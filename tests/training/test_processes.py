@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,20 +21,26 @@ from snaptune.training.processes import Processes
 from snaptune.training.train import train
 from tests.conftest import TINY
 
-LAUNCH = [
-    *(sys.executable, "-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"),
-    *("--mixed_precision=no", "--dynamo_backend=no", "-m", "snaptune", "train"),
-]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+"""On processors alone, `accelerate launch` starts one process, whatever `--num_processes` says."""
+
+
+def started(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [*LAUNCH, *command], capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
 
 
 def launched(folder: Path, config: TrainConfig, out: Path) -> Run:
-    """Train in two processes, through Accelerate's launcher and our command line."""
+    """Train in two processes through our command line."""
     file = out / "config.toml"
     out.mkdir()
     file.write_text(config.to_toml(), encoding="utf-8")
-    command = [*LAUNCH, str(folder), "--config", str(file), "--out", str(out / "runs")]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = ["-m", "snaptune", "train", str(folder), "--config", str(file), "--out", str(out / "runs")]
+    finished = started(command)
     assert finished.returncode == 0, finished.stderr[-3000:]
+    assert "2 processes" in finished.stdout
     return Run.open(out / "runs")
 
 
@@ -90,13 +97,11 @@ def test_two_processes_killed_and_resumed_are_as_never_killed(
     runs = tmp_path / "killed" / "runs"
     (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
     arguments = [str(picture_folder), "--config", str(tmp_path / "unbroken" / "config.toml")]
-    script = [*LAUNCH[: LAUNCH.index("-m", 3)], str(tmp_path / "killed.py"), "train", *arguments]
-    killed = subprocess.run([*script, "--out", str(runs)], capture_output=True, text=True, check=False)
-    assert "SIGKILL" in killed.stderr
+    script = [str(tmp_path / "killed.py"), "train", *arguments, "--out", str(runs)]
+    assert "Signal 9 (SIGKILL)" in started(script).stderr
     [path] = runs.iterdir()
     assert not Run(path).model_file.exists()
-    resume = [*LAUNCH, "--resume", str(path)]
-    resumed = subprocess.run(resume, capture_output=True, text=True, check=False)
+    resumed = started(["-m", "snaptune", "train", "--resume", str(path)])
     assert resumed.returncode == 0, resumed.stderr[-3000:]
     assert "Going on with" in resumed.stdout
     assert Run(path).model_file.read_bytes() == unbroken.model_file.read_bytes()

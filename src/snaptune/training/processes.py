@@ -73,7 +73,8 @@ def join_processes() -> tuple[Processes, torch.device]:
         return Processes(), best_device()
     from accelerate import PartialState
 
-    state = PartialState()
+    # unless it is told, Accelerate takes processes without an accelerator for single ones
+    state = PartialState(cpu=best_device().type in ("cpu", "mps"))
     return Processes(state.process_index, state.num_processes), state.device
 
 

@@ -295,13 +295,14 @@ class _Job:
         counts = {part: len(split.indices(part)) for part in ("train", "validation")}
         kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
         average = ", as a moving average" if config.ema_decay else ""
-        dataset = self.dataset
+        dataset, count = self.dataset, self.processes.count
+        hands = f"{config.threads} threads" if count == 1 else f"{count} processes"
         rows = [
             ("run", str(self.run.path)),
             ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
             ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
             ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-            ("device", f"{self.numerics} ({why}), {config.threads} threads"),
+            ("device", f"{self.numerics} ({why}), {hands}"),
             (
                 "training",
                 f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",
