@@ -48,7 +48,7 @@ class TrainConfig:
         between=(0.1, 1),
     )
     freeze_below: float = _setting(
-        0.0,
+        0.1,
         "with pretrained weights, layers whose share of the learning rate is smaller stay as they came",
         between=(0, 1),
     )
@@ -97,6 +97,10 @@ class TrainConfig:
     )
     memory_format: str = _setting(
         "auto", "layout of pictures in memory; auto measures", one_of="auto channels_last channels_first"
+    )
+    stream: bool = _setting(False, "decode pictures again in every epoch instead of keeping them prepared")
+    workers: int = _setting(
+        0, "processes that decode what is streamed; 0 for threads of this one", between=(0, 1024)
     )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))

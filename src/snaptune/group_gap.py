@@ -48,7 +48,7 @@ def group_gap(dataset: ImageDataset, model: str, *, weights: str = "pretrained",
         )
     chosen = for_probing(dataset)
     assert chosen.groups is not None  # noqa: S101  a subset keeps its groups
-    features = frozen_features(build_model(model, 0, weights), model, chosen, size)
+    features = frozen_features(build_model(model, 0, weights, size=size), model, chosen, size)
     return gap_of(features, chosen.labels, chosen.groups)
 
 

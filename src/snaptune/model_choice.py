@@ -113,7 +113,7 @@ def _weighed(name: str, classes: int, size: int, max_mb: float) -> Choice:
 def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_ms: float) -> Choice:
     if choice.verdict == "dropped":
         return choice
-    model = build_model(choice.name, len(dataset.class_names), "none").eval()
+    model = build_model(choice.name, len(dataset.class_names), "none", size=size).eval()
     classifier = Classifier(model, preprocess_for(choice.name, size), dataset.class_names)
     took = _through_onnx(classifier) if runtime == "onnx" else _through_torch(classifier)
     if took > max_ms:
@@ -150,7 +150,8 @@ def _probed(choice: Choice, dataset: ImageDataset, size: int) -> Choice:
         return choice
     if not has_weights_offline(choice.name):
         return replace(choice, why="its weights are not on this machine")
-    features = frozen_features(build_model(choice.name, 0, "pretrained"), choice.name, dataset, size)
+    model = build_model(choice.name, 0, "pretrained", size=size)
+    features = frozen_features(model, choice.name, dataset, size)
     return replace(choice, verdict="ranked", probe=probe(features, dataset.labels, dataset.groups))
 
 

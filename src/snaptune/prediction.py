@@ -42,7 +42,8 @@ class Classifier:
         """
         run = run if isinstance(run, Run) else Run.open(run)
         class_names = run.class_names()
-        model = load_model(run.config().model, len(class_names), run.weights(), str(run.model_file))
+        preprocess, source = run.preprocess(), str(run.model_file)
+        model = load_model(run.config().model, len(class_names), run.weights(), source, size=preprocess.size)
         model.eval().to(memory_format=torch.channels_last)
         calibration = run.calibration()
         if may_abstain and calibration.threshold is None:
@@ -51,7 +52,7 @@ class Classifier:
                 f"snaptune evaluate {run.path}. If that was done, allow more wrong answers than "
                 f"{calibration.max_wrong:.1%} or add pictures."
             )
-        return cls(model, run.preprocess(), class_names, calibration, may_abstain)
+        return cls(model, preprocess, class_names, calibration, may_abstain)
 
     @overload
     def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...

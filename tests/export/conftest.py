@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import timm
 import torch
 from torch import nn
 
@@ -17,6 +16,7 @@ from snaptune.export.awkward import awkward_pictures
 from snaptune.export.onnx import export_onnx
 from snaptune.export.pictures import NamedPicture, pictures_of
 from snaptune.images.preprocess import Pixels, Preprocess
+from snaptune.models.build import build_model
 from snaptune.prediction import Classifier
 
 CLASSES = ("call", "dislike", "fist", "four", "like")
@@ -30,7 +30,7 @@ def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> 
     PyTorch itself answers differently in 64 bits.
     """
     torch.manual_seed(0)
-    model = timm.create_model(name, num_classes=len(CLASSES)).eval()
+    model = build_model(name, len(CLASSES), "none", size=size).eval()
     classifier = Classifier(model, Preprocess(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), CLASSES)
     pixels = prepared(classifier, pictures[:20])
     for module in model.modules():

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from snaptune.errors import ModelError
-from snaptune.models.build import build_model, normalise, parameter_groups, preprocess_for
+from snaptune.errors import ModelError, RunError
+from snaptune.models.build import build_model, load_model, normalise, parameter_groups, preprocess_for
 from snaptune.models.lite0 import packaged_weights, paired
 
 
@@ -76,3 +76,36 @@ def test_deeper_layers_learn_slower_and_norms_do_not_decay() -> None:
     assert scale[id(parameters["conv1.0.weight"])] < 0.5
     assert decay[id(parameters["fc.weight"])] == 0.05
     assert decay[id(parameters["fc.bias"])] == 0.0
+
+
+SIZED = {"test_vit": 96, "test_vit_relpos": 96, "test_maxvit": 96, "test_coatnet": 96, "swin_s3_tiny_224": 96}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_models_of_one_size_are_built_for_another(name: str) -> None:
+    size = SIZED[name]
+    model = build_model(name, 3, "none", size=size)
+    assert model.training
+    assert model.eval()(torch.zeros(2, 3, size, size)).shape == (2, 3)
+    again = load_model(name, 3, model.state_dict(), "run", size=size)
+    assert all(torch.equal(again.state_dict()[key], value) for key, value in model.state_dict().items())
+
+
+def test_a_model_at_its_own_size_is_timms() -> None:
+    ours, timms = build_model("test_vit", 3, "none", size=160), build_model("test_vit", 3, "none")
+    assert {k: v.shape for k, v in ours.state_dict().items()} == {
+        k: v.shape for k, v in timms.state_dict().items()
+    }
+
+
+def test_a_size_that_a_model_cannot_take_is_refused_before_anything_else() -> None:
+    with pytest.raises(ModelError) as error:
+        build_model("efficientformer_l1", 3, "none", size=96)
+    assert str(error.value).startswith("'efficientformer_l1' does not take pictures of 96 px: The size of")
+    assert str(error.value).endswith("Its own size is 224 px; set it with --image-size.")
+
+
+def test_weights_of_a_run_for_another_size_are_refused() -> None:
+    state = build_model("test_vit", 3, "none").state_dict()
+    with pytest.raises(RunError, match=r"first: pos_embed"):
+        load_model("test_vit", 3, state, "run", size=96)

@@ -90,6 +90,12 @@ def test_weights_used_without_a_call_are_counted() -> None:
 
 def test_a_size_the_model_cannot_take_names_its_own() -> None:
     with pytest.raises(ModelError) as error:
-        summarize_named("vit_tiny_patch16_224", 256, 3)
-    assert str(error.value).startswith("'vit_tiny_patch16_224' does not take pictures of 256x256: ")
+        summarize_named("efficientformer_l1", 256, 3)
+    assert str(error.value).startswith("'efficientformer_l1' does not take pictures of 256x256: ")
     assert str(error.value).endswith("Its own size is 224: --size 224")
+
+
+def test_a_model_of_one_size_is_summed_up_at_another() -> None:
+    at_own, larger = (summarize_named("test_vit", size, 3).total for size in (160, 320))
+    assert larger.parameters > at_own.parameters  # of the position embedding
+    assert larger.forward_flops > 3 * at_own.forward_flops

@@ -6,16 +6,17 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from snaptune.errors import TrainingError
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import normalise
 from snaptune.training.augment import plain
 from snaptune.training.batches import PreparedBatches
-from snaptune.training.checkpoint import Kept, Learner, Saver
+from snaptune.training.checkpoint import Kept, Learner, Progress, Saver
 from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Started, StepDone, ignore
 from snaptune.training.loop import Plan, fit, score, set_training
 from snaptune.training.numerics import Numerics
@@ -96,6 +97,40 @@ def test_a_loss_that_is_no_number_stops_with_the_place(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as error:
         fitted(model, tmp_path)
     assert str(error.value).startswith("The training loss became nan in epoch 1, batch 1. Lower --lr")
+
+
+@pytest.mark.parametrize(("epoch", "step"), [(1, 0), (1, 6), (2, 11)])
+def test_the_place_is_where_it_began_not_where_it_was_seen(tmp_path: Path, epoch: int, step: int) -> None:
+    """Loss is looked at every ten steps; the weights are spoilt from the bad batch on."""
+    batches = replace(eight_pictures(), samples=np.arange(8).repeat(6))  # 12 steps an epoch
+    order = [batch.samples.tolist() for batch in batches.shuffled(1, epoch)]
+
+    def spoil(pixels: Tensor, now: int, samples: npt.NDArray[np.int64]) -> Tensor:
+        seen[now] = seen.get(now, -1) + 1
+        bad = (now, seen[now]) == (epoch, step)
+        assert not bad or samples.tolist() == order[step]
+        return pixels.float() * (math.nan if bad else 1.0)
+
+    seen: dict[int, int] = {}
+    progress = Progress()
+    with pytest.raises(TrainingError) as error:
+        fit(
+            learner(three_layers()),
+            batches,
+            eight_pictures(),
+            Plan(epochs=3, lr=0.01, warmup=0.1, seed=1, keep_best=True),
+            augment=spoil,
+            normalise=NORMALISE,
+            numerics=FLOAT32,
+            saver=Saver(tmp_path, every=1e9),
+            progress=progress,
+        )
+    assert str(error.value).startswith(
+        f"The training loss became nan in epoch {epoch + 1}, batch {step + 1}. Lower"
+    )
+    assert progress.kept is not None
+    assert progress.kept.scores.loss == progress.lowest_loss
+    assert all(value.isfinite().all() for value in progress.kept.state.values())
 
 
 def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> None:

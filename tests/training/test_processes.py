@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,19 +21,26 @@ from snaptune.training.processes import Processes
 from snaptune.training.train import train
 from tests.conftest import TINY
 
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+"""On processors alone, `accelerate launch` starts one process, whatever `--num_processes` says."""
+
+
+def started(command: list[str]) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run(
+        [*LAUNCH, *command], capture_output=True, text=True, check=False, env=environment, timeout=300
+    )
+
 
 def launched(folder: Path, config: TrainConfig, out: Path) -> Run:
-    """Train in two processes, through Accelerate's launcher and our command line."""
+    """Train in two processes through our command line."""
     file = out / "config.toml"
     out.mkdir()
     file.write_text(config.to_toml(), encoding="utf-8")
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    command = ["--mixed_precision=no", "--dynamo_backend=no", "-m", "snaptune", "train"]
-    arguments = [str(folder), "--config", str(file), "--out", str(out / "runs")]
-    finished = subprocess.run(
-        [sys.executable, *launch, *command, *arguments], capture_output=True, text=True, check=False
-    )
+    command = ["-m", "snaptune", "train", str(folder), "--config", str(file), "--out", str(out / "runs")]
+    finished = started(command)
     assert finished.returncode == 0, finished.stderr[-3000:]
+    assert "2 processes" in finished.stdout
     return Run.open(out / "runs")
 
 
@@ -49,8 +57,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return replace(TINY, model="test_vit", image_size=160, weights=str(weights), epochs=3, batch_size=6)
 
 
-def test_two_processes_train_as_one(picture_folder: Path, config: TrainConfig, tmp_path: Path) -> None:
-    dataset = from_folder(picture_folder)
+@pytest.mark.parametrize("mix", ["none", "cutmix"])
+def test_two_processes_train_as_one(
+    picture_folder: Path, config: TrainConfig, tmp_path: Path, mix: str
+) -> None:
+    dataset, config = from_folder(picture_folder), replace(config, mix=mix)
     alone = train(dataset, config, tmp_path / "alone", say=lambda text: None)
     together = launched(picture_folder, config, tmp_path / "together")
     assert len(list((tmp_path / "together" / "runs").iterdir())) == 1
@@ -60,6 +71,40 @@ def test_two_processes_train_as_one(picture_folder: Path, config: TrainConfig, t
         assert two["validation_loss"] == pytest.approx(one["validation_loss"], rel=1e-4)
         assert two["train_accuracy"] == one["train_accuracy"]
         assert two["validation_accuracy"] == one["validation_accuracy"]
+
+
+# both processes kill themselves as soon as the second checkpoint is there
+KILLED = """
+import os, signal, sys, threading, time
+from pathlib import Path
+
+def wait():
+    while len(list(Path(sys.argv[-1]).glob("*/checkpoint/*.safetensors"))) < 2:
+        time.sleep(0.001)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+threading.Thread(target=wait, daemon=True).start()
+from snaptune.cli.main import main
+main(sys.argv[1:])
+"""
+
+
+def test_two_processes_killed_and_resumed_are_as_never_killed(
+    picture_folder: Path, config: TrainConfig, tmp_path: Path
+) -> None:
+    config = replace(config, mix="mixup", checkpoint_minutes=0.0, epochs=6)
+    unbroken = launched(picture_folder, config, tmp_path / "unbroken")
+    runs = tmp_path / "killed" / "runs"
+    (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
+    arguments = [str(picture_folder), "--config", str(tmp_path / "unbroken" / "config.toml")]
+    script = [str(tmp_path / "killed.py"), "train", *arguments, "--out", str(runs)]
+    assert "Signal 9 (SIGKILL)" in started(script).stderr
+    [path] = runs.iterdir()
+    assert not Run(path).model_file.exists()
+    resumed = started(["-m", "snaptune", "train", "--resume", str(path)])
+    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    assert "Going on with" in resumed.stdout
+    assert Run(path).model_file.read_bytes() == unbroken.model_file.read_bytes()
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

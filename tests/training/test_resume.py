@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -12,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import RunError
@@ -31,7 +33,7 @@ from snaptune.data.readers import from_folder
 from snaptune.run_folder import Run
 from snaptune.training.train import resume_training, train
 folder, config, out = sys.argv[1:4]
-started = sorted(Path(out).glob("*/checkpoint"))
+started = sorted(Path(out).glob("*/environment.json"))
 print("ready", flush=True)
 if started:
     resume_training(Run(started[0].parent), from_folder(folder), on_event=lambda e: print(e, flush=True))
@@ -81,9 +83,16 @@ def test_stopped_and_resumed_is_as_never_stopped(
     assert checkpoints(run.checkpoint_folder) == []
 
 
-def test_killed_at_twenty_random_moments(picture_folder: Path, unbroken: str, tmp_path: Path) -> None:
-    config = tmp_path / "config.toml"
-    config.write_text(CONFIG.to_toml(), encoding="utf-8")
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    file = tmp_path / "config.toml"
+    file.write_text(CONFIG.to_toml(), encoding="utf-8")
+    return file
+
+
+def test_killed_at_twenty_random_moments(
+    picture_folder: Path, config_file: Path, unbroken: str, tmp_path: Path
+) -> None:
     draw = random.Random(1)  # noqa: S311  no secret
     kills = 0
     attempt = 0
@@ -91,10 +100,8 @@ def test_killed_at_twenty_random_moments(picture_folder: Path, unbroken: str, tm
         out = tmp_path / f"runs-{attempt}"
         attempt += 1
         while not list(out.glob("*/model.safetensors")):
-            killed = _run_and_kill(
-                picture_folder, config, out, draw.uniform(0.0, 0.25) if kills < 20 else 60.0
-            )
-            kills += killed
+            after = draw.uniform(0.0, 0.25) if kills < 20 else 60.0
+            kills += _run_and_kill(picture_folder, config_file, out, after)
         assert digest(Run.open(out)) == unbroken
 
 
@@ -113,6 +120,70 @@ def _run_and_kill(folder: Path, config: Path, out: Path, after: float) -> bool:
             return True
         assert process.returncode == 0
         return False
+
+
+# kills itself at the n-th time that it comes to a moment
+AIMED = """
+import os, signal, sys
+from snaptune.training import batches, checkpoint
+
+wanted, left, saving = sys.argv[4], int(sys.argv[5]), False
+
+def now(moment):
+    global left
+    left -= moment == wanted
+    return moment == wanted and left == 0
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def fsync(descriptor, really=os.fsync):
+    if saving and now("half written"):
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+        die()
+    really(descriptor)
+    if saving and now("written, not renamed"):
+        die()
+
+def write_bytes(path, data, really=checkpoint.write_bytes):
+    global saving
+    saving = True
+    really(path, data)
+    saving = False
+    if now("renamed, old ones not removed"):
+        die()
+
+def in_order(self, really=batches.PreparedBatches.in_order):
+    for batch in really(self):
+        yield batch
+        if now("validation"):
+            die()
+
+os.fsync, checkpoint.write_bytes, batches.PreparedBatches.in_order = fsync, write_bytes, in_order
+"""
+
+
+HALF, WHOLE, RENAMED = "half written", "written, not renamed", "renamed, old ones not removed"
+VALIDATION = "validation"
+
+
+def test_killed_during_a_checkpoint_write_and_during_validation(
+    picture_folder: Path, config_file: Path, unbroken: str, tmp_path: Path
+) -> None:
+    """Each moment twice, the very first write among them; what a write left is gone with the next one."""
+    kills = [
+        *((HALF, 1), (VALIDATION, 1), (WHOLE, 1), (RENAMED, 3)),
+        *((HALF, 2), (VALIDATION, 1), (WHOLE, 2), (RENAMED, 1)),
+    ]
+    arguments = [str(picture_folder), str(config_file), str(tmp_path / "runs")]
+    for moment, times in kills:
+        command = [sys.executable, "-c", AIMED + SCRIPT, *arguments, moment, str(times)]
+        killed = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        halves = list((tmp_path / "runs").glob("*/checkpoint/*.partial"))
+        assert bool(halves) == (moment in (HALF, WHOLE))
+    subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, check=True)
+    assert digest(Run.open(tmp_path / "runs")) == unbroken
 
 
 def stopped(dataset: ImageDataset, out: Path, steps: int) -> Run:
@@ -153,19 +224,81 @@ def test_other_data_are_refused(small_dataset: ImageDataset, hands: ImageDataset
         resume_training(run, hands, say=silent)
 
 
-def test_a_full_disk_loses_no_checkpoint(
-    small_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("from_write", [1, 3])
+def test_a_full_disk_loses_neither_checkpoint_nor_best_weights(
+    small_dataset: ImageDataset,
+    unbroken: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    from_write: int,
+) -> None:
+    """Room for some bytes of the file is there, as it would be."""
+    run = stopped(small_dataset, tmp_path, 6)
+    for _ in range(2):  # a second try on a disk that is still full
+        before = checkpoints(run.checkpoint_folder)
+        monkeypatch.setattr("os.fsync", FullDisk(from_write))
+        with pytest.raises(RunError) as error:
+            resume_training(run, small_dataset, say=silent)
+        monkeypatch.undo()
+        assert str(error.value) == (
+            f"'{run.path}' cannot be written: No space left on device. The last checkpoint is whole. "
+            f"Make room, then: snaptune train --resume {run.path}"
+        )
+        after = checkpoints(run.checkpoint_folder)
+        assert after[-1] in before or from_write > 1
+        assert len(after) == 2
+        assert [path.suffix for path in run.checkpoint_folder.iterdir()] == [".safetensors"] * 2
+    assert digest(resume_training(run, small_dataset, say=silent)) == unbroken
+
+
+class FullDisk:
+    """Syncing a file, which fails from the `from_write`-th on with half of it on the disk."""
+
+    def __init__(self, from_write: int) -> None:
+        self.left, self.sync = from_write, os.fsync
+
+    def __call__(self, descriptor: int) -> None:
+        self.left -= 1
+        if self.left <= 0:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size // 2)
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.sync(descriptor)
+
+
+def test_a_disk_that_is_full_at_the_end_loses_nothing(
+    small_dataset: ImageDataset, unbroken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = stopped(small_dataset, tmp_path, 6)
-    before = checkpoints(run.checkpoint_folder)
 
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+    def full(path: Path, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("snaptune.run_folder.write_bytes", full)
+    with pytest.raises(RunError, match="cannot be written: No space left"):
         resume_training(run, small_dataset, say=silent)
-    assert checkpoints(run.checkpoint_folder) == before
+    monkeypatch.undo()
+    assert not run.model_file.exists()
+    assert len(checkpoints(run.checkpoint_folder)) == 2
+    assert digest(resume_training(run, small_dataset, say=silent)) == unbroken
+
+
+def test_a_run_without_any_checkpoint_begins_again(
+    small_dataset: ImageDataset, unbroken: str, tmp_path: Path
+) -> None:
+    """As one that was killed before the first; also where the weights come from a file."""
+    run = stopped(small_dataset, tmp_path, 1)
+    for path in checkpoints(run.checkpoint_folder):
+        path.unlink()
+    torch.manual_seed(0)
+    said: list[str] = []
+    assert digest(resume_training(run, small_dataset, say=said.append)) == unbroken
+    assert said == [f"{run.path} has no checkpoint yet; it begins again."]
+
+
+def test_a_finished_run_is_not_begun_again(small_dataset: ImageDataset, tiny_run: Run) -> None:
+    with pytest.raises(RunError) as error:
+        resume_training(tiny_run, small_dataset, say=silent)
+    assert str(error.value) == f"'{tiny_run.path}' is finished; there is nothing to go on with."
 
 
 def test_two_checkpoints_stay(small_dataset: ImageDataset, tmp_path: Path) -> None:

@@ -1,20 +1,25 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import from_folder
 from snaptune.data.splits import read_split
-from snaptune.errors import DataError
+from snaptune.errors import DataError, TrainingError
 from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
+from snaptune.training import train as module
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.train import train
 from tests.conftest import TINY
@@ -146,3 +151,34 @@ def test_the_same_picture_is_never_on_both_sides(picture_folder: Path, tmp_path:
         parts = read_split(run.split_file, dataset).parts
         assert (parts[0::2] == parts[1::2]).all()
         assert set(parts) == {0, 1}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_streamed_training_gives_the_weights_of_prepared_training(
+    small_dataset: ImageDataset, tiny_run: Run, tmp_path: Path, workers: int
+) -> None:
+    """Whatever the number of workers; the split, which depends on near duplicates, is the same, too."""
+    config = replace(TINY, stream=True, workers=workers)
+    assert digest(trained(small_dataset, tmp_path, config)) == digest(tiny_run)
+
+
+def test_the_best_weights_stay_where_the_loss_is_no_longer_a_number(
+    small_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are on the disk, with where they come from, as after any other run."""
+
+    def spoilt(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
+        return pixels.float() * (math.nan if epoch == 2 else 1.0)
+
+    monkeypatch.setattr(module, "build_augment", lambda name, seed: spoilt)
+    config = replace(TINY, epochs=4, keep="best")
+    with pytest.raises(TrainingError, match=r"became nan in epoch 3, batch 1\. Lower --lr"):
+        trained(small_dataset, tmp_path, config)
+    [path] = tmp_path.iterdir()
+    run = Run.open(path)
+    events = [json.loads(line) for line in run.events_file.read_text("utf-8").splitlines()]
+    losses = [event["validation_loss"] for event in events if event["event"] == "EpochDone"]
+    assert len(losses) == 2
+    assert run.metadata()["valid_loss"] == min(losses)
+    assert run.metadata()["epoch"] == losses.index(min(losses))
+    assert all(value.isfinite().all() for value in run.weights().values())

@@ -23,7 +23,8 @@ from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.duplicates import SIDE, SMALL_SIDE, Pairs, Thumbs, near_pairs, thumb
 from snaptune.data.parallel import Progress, for_each_sample, silent
-from snaptune.data.prepared_store import Arrays, RowFiles, create, open_finished
+from snaptune.data.prepared_store import Arrays, create, open_finished
+from snaptune.data.streamed import Streamed
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import DataError, ImageError
 from snaptune.images.load import MAX_PIXELS, load_image
@@ -46,19 +47,25 @@ class Rows(Protocol):
     def __getitem__(self, key: Any) -> Any: ...
 
 
+class _Sink(Protocol):
+    """Where what was made of a picture goes."""
+
+    def put(self, index: int, pixels: Pixels, thumb: Thumbs, small: bool) -> None: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Prepared pictures, one row a sample of the data set, in its order.
 
     `pixels` is uint8 [n, size, size, 3]: an array, mapped from the cache for larger sets, or decoded at
-    every access where the disk has no room. Rows of `failures` are black and must not be used; `thumbs`
-    and `small` serve to find duplicates, and are empty where pictures are decoded at every access.
+    every access (`Streamed`). Rows of `failures` are black or raise `ImageError`, and must not be used;
+    `thumbs` and `small` serve to find duplicates.
     """
 
     pixels: Rows
-    failures: tuple[Unreadable, ...] = ()
-    thumbs: Thumbs | None = None
-    small: npt.NDArray[np.bool_] | None = None
+    failures: tuple[Unreadable, ...]
+    thumbs: Thumbs
+    small: npt.NDArray[np.bool_]
 
     def readable(self) -> Ints:
         """Indices of the samples that could be read."""
@@ -67,8 +74,6 @@ class Prepared:
 
     def near_duplicates(self) -> Pairs:
         """Pairs of samples that show one picture, for a split that keeps them on one side."""
-        if self.thumbs is None or self.small is None:
-            return np.empty((0, 2), np.int64)
         return near_pairs(self.thumbs, self.small)
 
 
@@ -82,21 +87,26 @@ def prepare(
     cache: Path | None = None,
     in_memory: int = IN_MEMORY,
     max_pixels: int = MAX_PIXELS,
+    keep: bool = True,
+    workers: int = 0,
     say: Callable[[str], None] = print,
 ) -> Prepared:
     """Decode and resize every picture, or map what an earlier call has kept in `cache`.
 
     Unreadable pictures raise one `DataError` that counts them all, with the list in `unreadable_file`;
     with `skip_unreadable` they are `failures` of the result. Where the disk has no room, `say` is told
-    and pictures are decoded whenever they are asked for.
+    and, as without `keep`, pictures are decoded whenever they are asked for: in `workers` processes, or
+    in threads of this one where there are 0.
     """
     make = _Maker(dataset, preprocess, max_pixels)
     needed = len(dataset) * (preprocess.size**2 + SIDE**2) * 3
-    if needed <= in_memory:
+    if not keep:
+        prepared = _streamed(make, progress, workers)
+    elif needed <= in_memory:
         prepared = _in_memory(make, progress)
     else:
         folder = cache if cache is not None else cache_folder() / "prepared"
-        prepared = _kept(make, folder, needed, progress, say)
+        prepared = _kept(make, folder, needed, progress, say) or _streamed(make, progress, workers)
     if prepared.failures and not skip_unreadable:
         raise refuse(prepared.failures, len(dataset), unreadable_file)
     if len(prepared.failures) == len(dataset):
@@ -122,7 +132,7 @@ class _Maker:
     preprocess: Preprocess
     max_pixels: int
 
-    def into(self, sink: Arrays | RowFiles, index: int) -> None:
+    def into(self, sink: _Sink, index: int) -> None:
         """Fill one row; raises `ImageError`."""
         name = str(self.dataset.ids[index])
         image = load_image(self.dataset.source.read(index), name, max_pixels=self.max_pixels)
@@ -130,11 +140,6 @@ class _Maker:
         sink.put(
             index, self.preprocess.padded(resized), thumb(min(image, resized, key=_area)), _is_small(image)
         )
-
-    def pixels(self, index: int) -> Pixels:
-        data = self.dataset.source.read(index)
-        image = load_image(data, str(self.dataset.ids[index]), max_pixels=self.max_pixels)
-        return self.preprocess.pixels(image)
 
 
 def _area(image: Image.Image) -> int:
@@ -145,7 +150,7 @@ def _is_small(image: Image.Image) -> bool:
     return max(image.size) < SMALL_SIDE
 
 
-def _fill(make: _Maker, sink: Arrays | RowFiles, progress: Progress) -> tuple[Unreadable, ...]:
+def _fill(make: _Maker, sink: _Sink, progress: Progress, title: str) -> tuple[Unreadable, ...]:
     failures: list[Unreadable] = []
 
     def work(index: int) -> None:
@@ -154,7 +159,7 @@ def _fill(make: _Maker, sink: Arrays | RowFiles, progress: Progress) -> tuple[Un
         except ImageError as error:
             failures.append(Unreadable.of(index, str(make.dataset.ids[index]), error))
 
-    for_each_sample(work, len(make.dataset), progress, "Preparing pictures")
+    for_each_sample(work, len(make.dataset), progress, title)
     return tuple(sorted(failures))
 
 
@@ -165,14 +170,17 @@ def _in_memory(make: _Maker, progress: Progress) -> Prepared:
         np.zeros((count, SIDE, SIDE, 3), np.uint8),
         np.zeros(count, bool),
     )
-    failures = _fill(make, arrays, progress)
+    failures = _fill(make, arrays, progress, "Preparing pictures")
     return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.small)
 
 
 def _kept(
     make: _Maker, folder: Path, needed: int, progress: Progress, say: Callable[[str], None]
-) -> Prepared:
-    """Mapped from the cache; built first, by one process at a time, where it is not there yet."""
+) -> Prepared | None:
+    """Mapped from the cache; built first, by one process at a time, where it is not there yet.
+
+    None where that fails, and `say` is told why.
+    """
     count, size = len(make.dataset), make.preprocess.size
     place = folder / cache_key(make.dataset, make.preprocess, make.max_pixels)
     found = open_finished(place, count, size)
@@ -188,7 +196,7 @@ def _kept(
         except OSError as error:
             say(f"Pictures cannot be kept in '{folder}' ({error}); decoding them again in every epoch.")
     if found is None:
-        return _streamed(make, progress)
+        return None
     arrays, failures = found
     return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.small)
 
@@ -201,42 +209,23 @@ def _check_room(folder: Path, needed: int) -> None:
 
 def _build(make: _Maker, place: Path, progress: Progress) -> None:
     with create(place, len(make.dataset), make.preprocess.size) as files:
-        failures = _fill(make, files, progress)
+        failures = _fill(make, files, progress, "Preparing pictures")
         files.finish(failures, make.dataset.name)
 
 
-@dataclass(frozen=True, eq=False)
-class _Streamed:
-    """Pictures decoded whenever they are asked for."""
+class _Thumbs:
+    """Where pictures are not kept: all but their pixels."""
 
-    make: _Maker
+    def __init__(self, count: int) -> None:
+        self.thumbs, self.small = np.zeros((count, SIDE, SIDE, 3), np.uint8), np.zeros(count, bool)
 
-    def __len__(self) -> int:
-        return len(self.make.dataset)
-
-    def __getitem__(self, key: Any) -> Pixels:
-        indices = np.arange(len(self))[key]
-        if np.ndim(indices) == 0:
-            return self.make.pixels(int(indices))
-        size = self.make.preprocess.size
-        rows = np.empty((len(indices), size, size, 3), np.uint8)
-
-        def work(place: int) -> None:
-            rows[place] = self.make.pixels(int(indices[place]))
-
-        for_each_sample(work, len(indices), silent, "")
-        return rows
+    def put(self, index: int, pixels: Pixels, thumb: Thumbs, small: bool) -> None:
+        self.thumbs[index], self.small[index] = thumb, small
 
 
-def _streamed(make: _Maker, progress: Progress) -> Prepared:
-    """Decoded once to learn what cannot be read."""
-    failures: list[Unreadable] = []
-
-    def work(index: int) -> None:
-        try:
-            make.pixels(index)
-        except ImageError as error:
-            failures.append(Unreadable.of(index, str(make.dataset.ids[index]), error))
-
-    for_each_sample(work, len(make.dataset), progress, "Checking pictures")
-    return Prepared(_Streamed(make), tuple(sorted(failures)))
+def _streamed(make: _Maker, progress: Progress, workers: int) -> Prepared:
+    """Decoded once to learn what cannot be read and what shows one picture."""
+    seen = _Thumbs(len(make.dataset))
+    failures = _fill(make, seen, progress, "Checking pictures")
+    rows = Streamed(make.dataset, make.preprocess, make.max_pixels, workers)
+    return Prepared(rows, failures, seen.thumbs, seen.small)

@@ -13,25 +13,48 @@ from torch import Tensor, nn
 
 from snaptune.errors import ModelError, RunError, closest
 from snaptune.images.preprocess import Preprocess
+from snaptune.models.catalog import native_size
 from snaptune.models.lite0 import MODEL as LITE0
 from snaptune.models.lite0 import packaged, packaged_weights
 from snaptune.models.weights import load_backbone, read_weights
 
 
 def build_model(
-    name: str, classes: int, weights: str, say: Callable[[str], None] = lambda text: None
+    name: str,
+    classes: int,
+    weights: str,
+    say: Callable[[str], None] = lambda text: None,
+    *,
+    size: int | None = None,
 ) -> nn.Module:
-    """A timm model with `classes` outputs.
+    """A timm model with `classes` outputs for pictures of `size` pixels, by default its own size.
 
     `weights` is 'pretrained' (from an installed package where one has them, else timm's hub), 'none'
     (random), or a .safetensors, .pth or .pt file; `say` is told where a file's head has another size.
+    Raises `ModelError` where the architecture cannot take that size.
     """
     known_model(name)
+    try:
+        model = _built(name, classes, weights, say, shape_options(name, size))
+        _try_size(model, size)
+    except (AssertionError, RuntimeError, ValueError) as error:
+        if size is None:
+            raise
+        raise ModelError(
+            f"'{name}' does not take pictures of {size} px: {str(error).splitlines()[0]} Its own size is "
+            f"{native_size(name)} px; set it with --image-size."
+        ) from error
+    return model
+
+
+def _built(
+    name: str, classes: int, weights: str, say: Callable[[str], None], shape: dict[str, Any]
+) -> nn.Module:
     if weights == "none":
-        return timm.create_model(name, num_classes=classes)
+        return timm.create_model(name, num_classes=classes, **shape)
     if weights != "pretrained":
         state = read_weights(Path(weights))
-        model = timm.create_model(name, num_classes=classes)
+        model = timm.create_model(name, num_classes=classes, **shape)
         load_backbone(model, state, head=classifier_prefix(model), source=weights, say=say)
         return model
     if name in (LITE0, f"{LITE0}.in1k") and packaged():
@@ -39,18 +62,38 @@ def build_model(
         model.load_state_dict(packaged_weights(model))
         model.reset_classifier(classes)  # type: ignore[operator]
         return model
-    return _from_hub(name, classes)
+    return _from_hub(name, classes, shape)
 
 
-def load_model(name: str, classes: int, state: dict[str, Tensor], source: str) -> nn.Module:
-    """The model with all of its weights from a run.
+def shape_options(name: str, size: int | None) -> dict[str, Any]:
+    """What timm must be told to build an architecture whose layers depend on the size of the pictures.
+
+    Position embeddings and windows do; timm resamples those of pretrained weights.
+    """
+    config = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    any_size = config is None or not config.fixed_input_size
+    return {} if size is None or any_size or size == native_size(name) else {"img_size": size}
+
+
+@torch.no_grad()
+def _try_size(model: nn.Module, size: int | None) -> None:
+    """Let an error come now and not after an hour of preparing pictures."""
+    if size is not None and not takes_any_size(model):
+        model.eval()
+        model(torch.zeros(1, 3, size, size))
+        model.train()
+
+
+def load_model(name: str, classes: int, state: dict[str, Tensor], source: str, *, size: int) -> nn.Module:
+    """The model for pictures of `size` pixels, with all of its weights from a run.
 
     Names, shapes and kinds are compared with an outline that takes no memory before anything is built, so
     that a stranger's run costs no more than the size of its own file. Raises `RunError` naming `source`.
     """
     known_model(name)
+    shape = shape_options(name, size)
     with torch.device("meta"):
-        outline = timm.create_model(name, num_classes=classes).state_dict()
+        outline = timm.create_model(name, num_classes=classes, **shape).state_dict()
     wrong = sorted(outline.keys() ^ state.keys())
     wrong += [key for key in outline.keys() & state.keys() if not _alike(state[key], outline[key])]
     wrong += [] if wrong else [key for key, value in state.items() if not value.isfinite().all()]
@@ -59,7 +102,7 @@ def load_model(name: str, classes: int, state: dict[str, Tensor], source: str) -
             f"'{source}' does not fit {name} with {classes} classes: {len(wrong)} of {len(outline)} tensors "
             f"are missing, too many, of another shape or not finite (first: {wrong[0]})."
         )
-    model = timm.create_model(name, num_classes=classes)
+    model = timm.create_model(name, num_classes=classes, **shape)
     model.load_state_dict(state)
     return model
 
@@ -143,9 +186,9 @@ def _three(values: Sequence[float]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _from_hub(name: str, classes: int) -> nn.Module:
+def _from_hub(name: str, classes: int, shape: dict[str, Any]) -> nn.Module:
     try:
-        return timm.create_model(name, pretrained=True, num_classes=classes)
+        return timm.create_model(name, pretrained=True, num_classes=classes, **shape)
     except (OSError, RuntimeError) as error:
         raise ModelError(
             f"The pretrained weights of '{name}' could not be fetched: {str(error).splitlines()[0]} "
@@ -155,6 +198,8 @@ def _from_hub(name: str, classes: int) -> nn.Module:
 
 def normalise(pixels: Tensor, preprocess: Preprocess) -> Tensor:
     """uint8 or float [n, 3, h, w] with values 0–255 to the model's input: (x/255 - mean) / std."""
-    mean = torch.tensor(preprocess.mean, device=pixels.device).view(1, 3, 1, 1) * 255
-    std = torch.tensor(preprocess.std, device=pixels.device).view(1, 3, 1, 1) * 255
+    mean, std = (
+        torch.tensor(values).to(pixels.device, non_blocking=True).view(1, 3, 1, 1) * 255
+        for values in (preprocess.mean, preprocess.std)
+    )
     return (pixels.float() - mean) / std

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from snaptune.errors import ModelError
-from snaptune.models.build import known_model
+from snaptune.models.build import known_model, shape_options
 from snaptune.models.catalog import native_size
 
 _Shape = tuple[int, ...]
@@ -72,9 +72,9 @@ class _Seen:
 def summarize_named(name: str, size: int, classes: int) -> Summary:
     """The summary of a timm model by name; raises `ModelError` where it cannot take this input size."""
     known_model(name)
-    with torch.device("meta"):
-        model = timm.create_model(name, num_classes=classes)
     try:
+        with torch.device("meta"):
+            model = timm.create_model(name, num_classes=classes, **shape_options(name, size))
         return summarize(model, (1, 3, size, size))
     except (AssertionError, RuntimeError) as error:
         native = native_size(name)

@@ -113,12 +113,12 @@ def _permuted(draw: Floats, chance: float) -> Floats:
 
 def _warp(pixels: Tensor, affine: Floats) -> Tensor:
     """Bilinear sampling; outside the picture its edge pixels go on."""
-    theta = torch.from_numpy(affine).float().to(pixels.device)
+    theta = torch.from_numpy(affine).float().to(pixels.device, non_blocking=True)
     grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _recolour(pixels: Tensor, colour: Floats) -> Tensor:
-    matrix = torch.from_numpy(colour).float().to(pixels.device)
+    matrix = torch.from_numpy(colour).float().to(pixels.device, non_blocking=True)
     mixed = torch.einsum("nij,njhw->nihw", matrix[:, :, :3], pixels)
     return (mixed + 255 * matrix[:, :, 3, None, None]).clamp_(0, 255)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +17,9 @@ from snaptune.training.augment import ORDER_STREAM, generator
 from snaptune.training.processes import Processes
 
 Indices = npt.NDArray[np.int64]
+
+AHEAD = 2
+"""Batches that are got ready while the device is at work."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,7 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class PreparedBatches:
-    """Batches gathered by index from prepared pictures; no worker processes."""
+    """Batches gathered by index from prepared or streamed pictures."""
 
     pixels: Rows
     labels: Indices
@@ -52,8 +57,7 @@ class PreparedBatches:
     def shuffled(self, seed: int, epoch: int, skip: int = 0) -> Iterator[Batch]:
         """The batches of a training epoch from step `skip` on; the order follows from (seed, epoch)."""
         order = self._order(generator(seed, epoch, ORDER_STREAM))
-        for step in range(skip, len(self)):
-            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size])
+        return self._batches(order[: len(self) * self.batch_size], skip * self.batch_size)
 
     def _order(self, draw: np.random.Generator) -> Indices:
         """Every sample once; where balanced, as many draws with replacement, each class as likely."""
@@ -65,12 +69,31 @@ class PreparedBatches:
 
     def in_order(self) -> Iterator[Batch]:
         """Every sample once, over all processes."""
-        for start in range(0, len(self.samples), self.batch_size):
-            yield self._batch(self.samples[start : start + self.batch_size])
+        return self._batches(self.samples)
 
-    def _batch(self, together: Indices) -> Batch:
-        samples = self.processes.share(together)
-        pixels = torch.from_numpy(self.pixels[samples]).to(self.device, non_blocking=True)
+    def _batches(self, order: Indices, start: int = 0) -> Iterator[Batch]:
+        """Threads gather, or decode, the next batches while the device is at work on one."""
+        waiting: deque[tuple[int, Indices, Future[Tensor]]] = deque()
+        pool = ThreadPoolExecutor(AHEAD)
+        try:
+            for place in range(start, len(order), self.batch_size):
+                together = order[place : place + self.batch_size]
+                samples = self.processes.share(together)
+                waiting.append((len(together), samples, pool.submit(self._gathered, samples)))
+                if len(waiting) > AHEAD:
+                    yield self._batch(*waiting.popleft())
+            while waiting:
+                yield self._batch(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _gathered(self, samples: Indices) -> Tensor:
+        """In memory that a CUDA device reads by itself, where it is one."""
+        pixels = torch.from_numpy(self.pixels[samples])
+        return pixels.pin_memory() if self.device.type == "cuda" else pixels
+
+    def _batch(self, total: int, samples: Indices, gathered: Future[Tensor]) -> Batch:
+        pixels = gathered.result().to(self.device, non_blocking=True)
         labels = torch.from_numpy(self.labels[samples]).to(self.device, non_blocking=True)
-        weight = len(samples) * self.processes.count / len(together)
-        return Batch(pixels.permute(0, 3, 1, 2), labels, samples, len(together), weight)
+        weight = len(samples) * self.processes.count / total
+        return Batch(pixels.permute(0, 3, 1, 2), labels, samples, total, weight)

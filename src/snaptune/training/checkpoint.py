@@ -143,6 +143,8 @@ class Saver:
         data = _encoded(learner, progress)
         name = f"{progress.epoch:05d}-{progress.step:07d}-{hashlib.sha256(data).hexdigest()[:16]}.safetensors"
         path = self._folder / name
+        for half in self._folder.glob("*.partial"):  # left by a process that was killed
+            half.unlink()
         write_bytes(path, data)
         for old in checkpoints(self._folder)[KEEP:]:
             old.unlink()

@@ -14,7 +14,7 @@ from snaptune.training.augment import Augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, Scores
 from snaptune.training.events import EpochDone, Finished, OnEvent, Saved, Started, StepDone, ignore
-from snaptune.training.mixup import Mix
+from snaptune.training.mixup import Mix, mixed
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import cosine, set_rates, torch_one_cycle
 
@@ -88,7 +88,7 @@ def fit(
             torch.manual_seed(plan.seed + at * processes.count + processes.rank)  # for dropout
             pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
             if mix is not None:
-                pixels, targets = mix(pixels, targets, epoch, progress.step)
+                pixels, targets = mixed(mix, pixels, batch, epoch, progress.step, processes)
             with numerics.autocast():
                 logits = forward(numerics.laid_out(normalise(pixels)))
             loss = F.cross_entropy(

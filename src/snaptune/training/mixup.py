@@ -15,6 +15,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from snaptune.training.augment import MIX_STREAM, generator
+from snaptune.training.batches import Batch
+from snaptune.training.processes import Processes
 
 Mix = Callable[[Tensor, Tensor, int, int], tuple[Tensor, Tensor]]
 """(float32 [n, 3, h, w], labels int64 [n], epoch, step) -> pictures, targets float32 [n, classes].
@@ -69,6 +71,16 @@ def build_mix(name: str, seed: int, classes: int) -> Mix | None:
     """The mixing behind the setting `mix`."""
     kinds: dict[str, Mix] = {"mixup": Mixup(seed, classes), "cutmix": CutMix(seed, classes)}
     return kinds.get(name)
+
+
+def mixed(
+    mix: Mix, pixels: Tensor, batch: Batch, epoch: int, step: int, processes: Processes
+) -> tuple[Tensor, Tensor]:
+    """This process's share of the global batch after mixing: partners may be another process's pictures."""
+    pictures, labels = (processes.together(part, batch.total) for part in (pixels, batch.labels))
+    pictures, targets = mix(pictures, labels, epoch, step)
+    own = processes.share(np.arange(batch.total))
+    return pictures[own[0] : own[-1] + 1], targets[own[0] : own[-1] + 1]
 
 
 def _interval(draw: np.random.Generator, share: float, length: int) -> slice:

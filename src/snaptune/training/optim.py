@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import torch
@@ -59,15 +60,32 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, beta: float | None) -
             group["betas"] = (beta, group["betas"][1])
 
 
-def build_ema(model: nn.Module, decay: float) -> AveragedModel:
-    """A moving average of parameters and statistics; a young one follows faster: min(d, (1+n)/(10+n))."""
+class MovingAverage(AveragedModel):
+    """An average of parameters and statistics; a young one follows faster: min(decay, (1+n)/(10+n)).
 
-    def update(averages: Sequence[Tensor], values: Sequence[Tensor], count: Tensor | int) -> None:
-        kept = min(decay, (1 + int(count)) / (10 + int(count)))
-        for average, value in zip(averages, values, strict=True):
+    torch's own `update_parameters` asks the device for the count, and waits for it, in every step.
+    """
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__(model, use_buffers=True)
+        self._decay = decay
+
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        count = int(self.n_averaged)  # lies in main memory
+        kept = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
+        for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
             if average.is_floating_point():
                 average.lerp_(value.detach(), 1 - kept)
             else:
                 average.copy_(value)
+        self.n_averaged += 1
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    return chain(model.parameters(), model.buffers())
+
+
+def build_ema(model: nn.Module, decay: float) -> MovingAverage:
+    """A moving average of `model`, which begins as what `model` is at the first update."""
+    return MovingAverage(model, decay)

@@ -39,6 +39,15 @@ class Processes:
             torch.distributed.all_reduce(values)
         return values
 
+    def together(self, part: Tensor, total: int) -> Tensor:
+        """The rows of all processes, `total` in all, in the order in which `share` handed them out."""
+        if self.count == 1:
+            return part
+        own = torch.from_numpy(self.share(np.arange(total)))
+        rows = part.new_zeros(total, *part.shape[1:])
+        rows[own] = part
+        return self.total(rows)  # exact: of the numbers that are added, all but one are zero
+
     def any(self, here: bool, device: torch.device) -> bool:
         """Whether it is so in at least one process; they then all do the same."""
         return here if self.count == 1 else bool(self.total(torch.tensor([int(here)], device=device)))
@@ -64,7 +73,8 @@ def join_processes() -> tuple[Processes, torch.device]:
         return Processes(), best_device()
     from accelerate import PartialState
 
-    state = PartialState()
+    # unless it is told, Accelerate takes processes without an accelerator for single ones
+    state = PartialState(cpu=best_device().type in ("cpu", "mps"))
     return Processes(state.process_index, state.num_processes), state.device
 
 

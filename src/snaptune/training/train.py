@@ -32,7 +32,7 @@ from snaptune.models.folding import fold_norms
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
-from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
+from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, checkpoints, resume
 from snaptune.training.events import OnEvent, ignore
 from snaptune.training.loop import Plan, fit
 from snaptune.training.mixup import build_mix
@@ -71,24 +71,16 @@ def train(
     `skip_unreadable` are in no part. Raises `Interrupted` where SIGTERM or Ctrl-C came; `resume_training`
     goes on from the checkpoint.
     """
-    processes, device = join_processes()
-    if not processes.leads:
-        on_event, progress, say = ignore, silent, _no_word
+    processes, device, on_event, progress, say = _joined(on_event, progress, say)
     config = config or TrainConfig()
     config = replace(config, threads=config.threads or torch.get_num_threads())
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    size = config.image_size
+    model = build_model(config.model, len(dataset.class_names), config.weights, say, size=size)
     run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
-    prepared = prepare(
-        dataset,
-        preprocess,
-        progress,
-        skip_unreadable=skip_unreadable,
-        unreadable_file=run.unreadable_file,
-        say=say,
-    )
+    prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable)
     pairs = prepared.near_duplicates()
     if split is None:
         share, test = config.validation, config.test
@@ -107,29 +99,70 @@ def resume_training(
 ) -> Run:
     """Go on from the newest undamaged checkpoint; on the CPU the weights end up as in an unbroken run.
 
-    Raises `RunError` where there is no checkpoint or the data set has changed.
+    A run that was stopped before its first one begins again. Raises `RunError` where all checkpoints are
+    damaged, the run is finished or the data set has changed.
     """
-    processes, device = join_processes()
-    if not processes.leads:
-        on_event, progress, say = ignore, silent, _no_word
+    processes, device, on_event, progress, say = _joined(on_event, progress, say)
     if read_json(run.dataset_file).get("fingerprint") != dataset.fingerprint():
         raise RunError(
             f"'{dataset.name}' is not as it was when '{run.path}' began: files, labels or groups have "
             "changed. Start a new run."
         )
     config, preprocess = run.config(), run.preprocess()
+    saved = bool(checkpoints(run.checkpoint_folder))
+    if run.model_file.is_file() and not saved:
+        raise RunError(f"'{run.path}' is finished; there is nothing to go on with.")
     torch.set_num_threads(config.threads)
-    model = build_model(config.model, len(dataset.class_names), "none", say)
+    torch.manual_seed(config.seed)
+    weights, size = "none" if saved else config.weights, config.image_size
+    model = build_model(config.model, len(dataset.class_names), weights, say, size=size)
     split = read_split(run.split_file, dataset)
-    prepared = prepare(dataset, preprocess, progress, skip_unreadable=True, say=say)
+    prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable=True)
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
-    state, refused = resume(run.checkpoint_folder, job.learner)
+    return job.run_to_the_end(_restored(run, job.learner, say) if saved else _new(run, say), on_event)
+
+
+def _restored(run: Run, learner: Learner, say: Say) -> Progress:
+    state, refused = resume(run.checkpoint_folder, learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
-    return job.run_to_the_end(state, on_event)
+    return state
+
+
+def _new(run: Run, say: Say) -> Progress:
+    say(f"{run.path} has no checkpoint yet; it begins again.")
+    return Progress()
+
+
+def _joined(on_event: OnEvent, progress: Bar, say: Say) -> tuple[Processes, torch.device, OnEvent, Bar, Say]:
+    """This process's place and device, and who hears of it: nobody, where it does not lead."""
+    processes, device = join_processes()
+    heard = (on_event, progress, say) if processes.leads else (ignore, silent, _no_word)
+    return processes, device, *heard
+
+
+def _prepared(
+    run: Run,
+    dataset: ImageDataset,
+    config: TrainConfig,
+    preprocess: Preprocess,
+    progress: Bar,
+    say: Say,
+    skip_unreadable: bool,
+) -> Prepared:
+    return prepare(
+        dataset,
+        preprocess,
+        progress,
+        skip_unreadable=skip_unreadable,
+        unreadable_file=run.unreadable_file,
+        keep=not config.stream,
+        workers=config.workers,
+        say=say,
+    )
 
 
 def _indices(failures: Sequence[Unreadable]) -> Ints:
@@ -208,6 +241,15 @@ class _Job:
         return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
 
     def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
+        try:
+            return self._run_to_the_end(state, on_event)
+        except OSError as error:
+            raise RunError(
+                f"'{self.run.path}' cannot be written: {error.strerror or error}. The last checkpoint is "
+                f"whole. Make room, then: snaptune train --resume {self.run.path}"
+            ) from error
+
+    def _run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
         config, run = self.config, self.run
         batches = partial(
             PreparedBatches,
@@ -275,13 +317,14 @@ class _Job:
         counts = {part: len(split.indices(part)) for part in ("train", "validation")}
         kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
         average = ", as a moving average" if config.ema_decay else ""
-        dataset = self.dataset
+        dataset, count = self.dataset, self.processes.count
+        hands = f"{config.threads} threads" if count == 1 else f"{count} processes"
         rows = [
             ("run", str(self.run.path)),
             ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
             ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
             ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-            ("device", f"{self.numerics} ({why}), {config.threads} threads"),
+            ("device", f"{self.numerics} ({why}), {hands}"),
             (
                 "training",
                 f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",

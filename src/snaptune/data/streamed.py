@@ -1,0 +1,49 @@
+"""Pictures decoded and resized whenever they are asked for: for sets that the disk has no room to prepare."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from typing import Any
+
+import numpy as np
+
+from snaptune.data.dataset import ImageDataset
+from snaptune.data.workers import Workers
+from snaptune.errors import ImageError
+from snaptune.images.load import load_image
+from snaptune.images.preprocess import Pixels, Preprocess
+
+
+class Streamed:
+    """The rows that preparing would give, uint8 [n, size, size, 3], bit for bit; `workers` as in `prepare`.
+
+    May be indexed from several threads at once.
+    """
+
+    def __init__(self, dataset: ImageDataset, preprocess: Preprocess, max_pixels: int, workers: int) -> None:
+        self._dataset, self._preprocess, self._max_pixels = dataset, preprocess, max_pixels
+        self._workers = Workers(workers, preprocess, max_pixels) if workers else None
+        self._threads = ThreadPoolExecutor(workers or cpu_count())
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, key: Any) -> Pixels:
+        indices = np.arange(len(self))[key]
+        if indices.ndim == 0:
+            return self._row(int(indices))
+        rows = np.empty((len(indices), self._preprocess.size, self._preprocess.size, 3), np.uint8)
+        for place, row in enumerate(self._threads.map(self._row, indices.tolist())):
+            rows[place] = row
+        return rows
+
+    def _row(self, index: int) -> Pixels:
+        data, name = self._dataset.source.read(index), str(self._dataset.ids[index])
+        if self._workers is not None:
+            try:
+                return self._workers.pixels(data, name)
+            except ImageError:
+                pass  # the user may have registered a decoder, which this process alone has
+        image = load_image(data, name, max_pixels=self._max_pixels)
+        return self._preprocess.pixels(image)
