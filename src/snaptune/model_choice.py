@@ -23,7 +23,7 @@ from snaptune.images.preprocess import Pixels
 from snaptune.models.build import build_model, normalise, preprocess_for
 from snaptune.models.catalog import has_weights_offline
 from snaptune.models.summary import summarize_named
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 CANDIDATES = (
     *("mobilenetv3_small_050", "mobilenetv3_small_100", "mobilenetv3_large_100", "mobilenetv4_conv_small"),
@@ -114,7 +114,7 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
     if choice.verdict == "dropped":
         return choice
     model = build_model(choice.name, len(dataset.class_names), "none").eval()
-    classifier = Classifier(model, preprocess_for(choice.name, size), dataset.class_names)
+    classifier = TorchClassifier(model, preprocess_for(choice.name, size), dataset.class_names)
     took = _through_onnx(classifier) if runtime == "onnx" else _through_torch(classifier)
     if took > max_ms:
         return replace(
@@ -123,13 +123,13 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
     return replace(choice, milliseconds=took)
 
 
-def _through_onnx(classifier: Classifier) -> float:
+def _through_onnx(classifier: TorchClassifier) -> float:
     with TemporaryDirectory() as folder:
         session = open_session(export_onnx(classifier, Path(folder) / "model.onnx", model_name="candidate"))
         return _median_ms(lambda pixels: answer(session, pixels[0]), classifier.preprocess.size)
 
 
-def _through_torch(classifier: Classifier) -> float:
+def _through_torch(classifier: TorchClassifier) -> float:
     return _median_ms(classifier.probabilities, classifier.preprocess.size)
 
 

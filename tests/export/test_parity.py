@@ -13,7 +13,7 @@ from snaptune.errors import ExportError
 from snaptune.export.latency import Latency
 from snaptune.export.parity import ALLOWED_DIFFERENCE, Certificate, Difference, certify
 from snaptune.export.pictures import NamedPicture
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 from .conftest import CLASSES, prepared
 
@@ -21,11 +21,11 @@ Pictures = list[NamedPicture]
 
 
 @pytest.fixture(scope="module")
-def certificate(classifier: Classifier, exported: Path, pictures: Pictures) -> Certificate:
+def certificate(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> Certificate:
     return certify(classifier, exported, pictures)
 
 
-def test_answers_are_far_from_uniform(classifier: Classifier, pictures: Pictures) -> None:
+def test_answers_are_far_from_uniform(classifier: TorchClassifier, pictures: Pictures) -> None:
     probabilities = classifier.probabilities(prepared(classifier, pictures))
     assert probabilities.max(axis=1).mean() > 0.5
     assert len(set(probabilities.argmax(axis=1))) >= 4
@@ -80,7 +80,7 @@ def test_another_label_fails_and_names_the_picture(certificate: Certificate) -> 
 
 
 def test_an_answer_that_is_no_number_fails(
-    classifier: Classifier, exported: Path, pictures: Pictures
+    classifier: TorchClassifier, exported: Path, pictures: Pictures
 ) -> None:
     class NotANumber(nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -91,24 +91,26 @@ def test_an_answer_that_is_no_number_fails(
         broken.check()
 
 
-def test_another_model_fails(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_another_model_fails(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> None:
     other = nn.Sequential(classifier.model, nn.Threshold(0.0, 0.0))
     with pytest.raises(ExportError, match="does not answer as PyTorch does"):
         certify(replace(classifier, model=other), exported, pictures).check()
 
 
-def test_another_number_of_classes_fails(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_another_number_of_classes_fails(
+    classifier: TorchClassifier, exported: Path, pictures: Pictures
+) -> None:
     other = nn.Sequential(classifier.model, nn.Linear(len(CLASSES), 3))
     with pytest.raises(ExportError, match=r"knows 5 classes \(call, dislike, .*, the run 3"):
         certify(replace(classifier, model=other, class_names=CLASSES[:3]), exported, pictures)
 
 
-def test_nothing_to_compare_on_is_an_error(classifier: Classifier, exported: Path) -> None:
+def test_nothing_to_compare_on_is_an_error(classifier: TorchClassifier, exported: Path) -> None:
     with pytest.raises(ExportError, match="No pictures to compare"):
         certify(classifier, exported, [])
 
 
-def test_progress_sees_every_picture(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_progress_sees_every_picture(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> None:
     seen: list[tuple[int, int, str]] = []
 
     def watch(items: Iterable[int], total: int, title: str) -> Iterable[int]:

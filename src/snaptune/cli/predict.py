@@ -63,11 +63,12 @@ def run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise ConfigError(f"--top {args.top} must be at least 1.")
 
+    from snaptune.answers import UNKNOWN
+    from snaptune.classifier import Classifier
     from snaptune.cli.progress import counted
     from snaptune.cli.rows import FORMATS
     from snaptune.inputs.expand import expand, is_camera
     from snaptune.inputs.fetch import Limits
-    from snaptune.prediction import UNKNOWN, Classifier
     from snaptune.prediction_stream import predict_stream
 
     classifier = Classifier.load(args.run_path, may_abstain=args.unknown)

@@ -19,7 +19,7 @@ from snaptune.export.awkward import scene
 from snaptune.export.latency import Latency, median_ms, onnx_latency
 from snaptune.export.publish import FALLBACKS, Workshop
 from snaptune.export.runtime import answer, open_session
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
 
 SECONDS, BATCH = 2.0, 32
@@ -71,7 +71,7 @@ def _onnx_row(kind: str, path: Path) -> BenchRow:
     return BenchRow(f"ONNX {kind}", path.stat().st_size, onnx_latency(path), rate)
 
 
-def _pytorch_row(classifier: Classifier, file_bytes: int) -> BenchRow:
+def _pytorch_row(classifier: TorchClassifier, file_bytes: int) -> BenchRow:
     """The run's own classifier, with Pillow in front; throughput in batches."""
     picture = Image.fromarray(scene(640, 480))
 

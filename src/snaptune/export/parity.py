@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
+from snaptune.answers import Probabilities
 from snaptune.data.dataset import Ints
 from snaptune.data.prepared import Progress, silent
 from snaptune.errors import ExportError
@@ -21,7 +22,7 @@ from snaptune.export.latency import Latency
 from snaptune.export.metadata import Metadata
 from snaptune.export.pictures import NamedPicture
 from snaptune.export.runtime import answer, file_metadata, open_session
-from snaptune.prediction import Classifier, Probabilities
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import write_json
 
 ALLOWED_DIFFERENCE = 1e-3
@@ -140,7 +141,10 @@ class Certificate:
 
 
 def certify(
-    classifier: Classifier, onnx_path: Path, pictures: Sequence[NamedPicture], progress: Progress = silent
+    classifier: TorchClassifier,
+    onnx_path: Path,
+    pictures: Sequence[NamedPicture],
+    progress: Progress = silent,
 ) -> Certificate:
     """Compare the two on every picture: Pillow and PyTorch here, the raw pixels through the file there."""
     if not pictures:
@@ -157,7 +161,7 @@ def certify(
 
 
 def _answers(
-    classifier: Classifier, session: InferenceSession, pictures: Sequence[NamedPicture]
+    classifier: TorchClassifier, session: InferenceSession, pictures: Sequence[NamedPicture]
 ) -> Iterator[tuple[str, Probabilities, Probabilities]]:
     """Name, PyTorch's answer, the file's answer.
 

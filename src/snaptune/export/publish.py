@@ -21,7 +21,7 @@ from snaptune.export.parity import Certificate, certify
 from snaptune.export.pictures import NamedPicture, pictures_of
 from snaptune.export.quantize import CALIBRATION_PICTURES, Inputs, quantised, with_half_weights
 from snaptune.models.build import normalise
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, write_bytes
 
 FALLBACKS = {"fp32": ("fp32",), "fp16": ("fp16", "fp32"), "int8": ("int8", "fp16", "fp32")}
@@ -99,14 +99,14 @@ class Workshop:
 
     run: Run
     folder: Path
-    classifier: Classifier
+    classifier: TorchClassifier
     network: onnx.ModelProto
     training: list[NamedPicture]
     judged_on: list[NamedPicture]
 
     @classmethod
     def open(cls, run: Run, dataset: ImageDataset, folder: Path) -> Workshop:
-        classifier = Classifier.load(run)
+        classifier = TorchClassifier.load(run)
         split = read_split(run.split_file, dataset)
         training = np.random.default_rng(0).permutation(split.indices("train"))[:CALIBRATION_PICTURES]
         judged_on = pictures_of(dataset, split.indices("validation")) + awkward_pictures()
@@ -137,7 +137,7 @@ class Workshop:
         return with_half_weights(self.network) if kind == "fp16" else self.network
 
 
-def network_inputs(classifier: Classifier, pictures: list[NamedPicture]) -> Inputs:
+def network_inputs(classifier: TorchClassifier, pictures: list[NamedPicture]) -> Inputs:
     """Pictures through the recipe, one at a time: float32 [1, 3, size, size]."""
     for picture in pictures:
         pixels = torch.from_numpy(classifier.preprocess.pixels(picture.open())[np.newaxis])
