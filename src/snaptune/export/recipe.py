@@ -4,7 +4,8 @@ ONNX's own antialiased Resize computes its weights in 32-bit floats, so that up 
 pixels differ from Pillow's by one step, which moves a trained model's probabilities by up to 1e-3;
 OpenVINO ignores the antialiasing without a word, and others reject it. Here each pass gathers the
 rows that a result depends on and multiplies them with Pillow's own weights, whole numbers of 22 bits,
-a byte at a time: whole numbers come out the same on every machine.
+a byte at a time: whole numbers come out the same on every machine. (OpenVINO computes the weights
+themselves in 32-bit floats, whatever the graph says: there a pixel in a few hundred is one step off.)
 """
 
 from __future__ import annotations
@@ -144,11 +145,18 @@ def _weights(side: str) -> str:
 
 
 def _resampled(side: str, rows: str) -> str:
-    """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does."""
+    """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does.
+
+    The three digits' products are put together one by one: summed by ReduceSum with an Add behind it,
+    OpenVINO 2026.4 fuses the two and answers with garbage in every row but the first.
+    """
     return f"""pre_gathered_{side} = Gather <axis = 0> ({rows}, pre_index_{side})
     pre_products_{side} = MatMulInteger (pre_bytes_{side}, pre_gathered_{side})
-    pre_placed_{side} = Mul (pre_products_{side}, pre_places)
-    pre_sum_{side} = ReduceSum <keepdims = 0> (pre_placed_{side}, pre_1)
+    pre_high_{side}, pre_middle_{side}, pre_low_{side} = Split <axis = 1, num_outputs = 3> (pre_products_{side})
+    pre_high_placed_{side} = Mul (pre_high_{side}, pre_256)
+    pre_high_middle_{side} = Add (pre_high_placed_{side}, pre_middle_{side})
+    pre_placed_{side} = Mul (pre_high_middle_{side}, pre_256)
+    pre_sum_{side} = Add (pre_placed_{side}, pre_low_{side})
     pre_sum_up_{side} = Add (pre_sum_{side}, pre_half_unit)
     pre_step_{side} = Div (pre_sum_up_{side}, pre_whole_unit)
     pre_resampled_{side} = Cast <to = 2> (pre_step_{side})"""
