@@ -43,7 +43,8 @@ class Classifier(ABC):
         except ModuleNotFoundError as error:
             raise ModelError(
                 f"'{Path(source)}' is a run, which answers through PyTorch, and {error.name} is not "
-                "installed. Install it: pip install snaptune; or give an exported file: RUN/export/model.onnx"
+                "installed. Install it: pip install torch timm; or give an exported file: "
+                "RUN/export/model.onnx"
             ) from error
         return TorchClassifier.load(source, may_abstain=may_abstain)
 

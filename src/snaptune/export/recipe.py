@@ -152,7 +152,8 @@ def _resampled(side: str, rows: str) -> str:
     """
     return f"""pre_gathered_{side} = Gather <axis = 0> ({rows}, pre_index_{side})
     pre_products_{side} = MatMulInteger (pre_bytes_{side}, pre_gathered_{side})
-    pre_high_{side}, pre_middle_{side}, pre_low_{side} = Split <axis = 1, num_outputs = 3> (pre_products_{side})
+    pre_high_{side}, pre_middle_{side}, pre_low_{side} =
+        Split <axis = 1, num_outputs = 3> (pre_products_{side})
     pre_high_placed_{side} = Mul (pre_high_{side}, pre_256)
     pre_high_middle_{side} = Add (pre_high_placed_{side}, pre_middle_{side})
     pre_placed_{side} = Mul (pre_high_middle_{side}, pre_256)
