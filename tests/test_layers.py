@@ -12,7 +12,7 @@ import snaptune
 ROOT = Path(snaptune.__file__).parent
 LAYERS = {
     0: ("errors", "config"),
-    1: ("answers", "data", "images", "evaluation", "inputs", "export.metadata"),
+    1: ("answers", "data", "images", "evaluation", "inputs", "export.certificate", "export.metadata"),
     2: ("models", "run_folder"),
     3: ("training", "classifier", "prediction", "prediction_stream", "export.runtime"),
     4: ("scoring", "model_choice", "group_gap", "label_audit", "export", "demo"),

@@ -131,6 +131,10 @@ class Run:
     def certificate_file(self) -> Path:
         return self.path / "export" / "certificate.json"
 
+    def certificate_files(self) -> list[Path]:
+        """Those that exist, of `model.onnx` first."""
+        return sorted(self.certificate_file.parent.glob("*certificate.json"))
+
     @property
     def credits_folder(self) -> Path:
         return self.path / "credits"

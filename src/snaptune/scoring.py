@@ -26,6 +26,7 @@ from snaptune.evaluation.intervals import Bools, Floats
 from snaptune.evaluation.pictures import heated, small_jpeg
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import EvaluationReport, Predictions, hardship, summarise
+from snaptune.export.reported import certificates_of
 from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
@@ -310,8 +311,11 @@ def _mistakes(
 
 def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistakes: list[Mistake]) -> None:
     write_bytes(run.predictions_file, to_csv(predictions).encode())
-    write_json(run.report_json, to_json(report))
-    background = Background(_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
+    certificates = certificates_of(run)
+    exports = [certificate.to_json() for certificate in certificates]
+    write_json(run.report_json, to_json(report) | {"exports": exports})
+    environment = read_json(run.environment_file)
+    background = Background(_epochs(run), mistakes, asdict(run.config()), environment, certificates)
     write_bytes(run.report_file, render(report, background).encode())
     if report.part in HELD_OUT:
         card = render_card(report, asdict(run.config()), read_json(run.dataset_file))

@@ -4,7 +4,7 @@ import pytest
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.export.bench import BenchRow, bench_run, bench_table
-from snaptune.export.latency import Latency
+from snaptune.export.certificate import Latency
 from snaptune.run_folder import Run
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from snaptune.errors import ExportError
-from snaptune.export.latency import Latency
-from snaptune.export.parity import ALLOWED_DIFFERENCE, Certificate, Difference, certify
+from snaptune.export.certificate import ALLOWED_DIFFERENCE, Certificate, Difference, Latency
+from snaptune.export.parity import certify
 from snaptune.export.pictures import NamedPicture
 from snaptune.prediction import TorchClassifier
 
@@ -38,13 +38,24 @@ def test_exported_file_answers_as_pytorch_does(certificate: Certificate, picture
     assert 0 < certificate.mean_difference <= certificate.largest_difference < ALLOWED_DIFFERENCE
 
 
-def test_certificate_says_what_was_compared(certificate: Certificate, exported: Path, tmp_path: Path) -> None:
-    certificate.write(tmp_path / "certificate.json")
-    saved = json.loads((tmp_path / "certificate.json").read_text())
+def test_certificate_says_what_was_compared(certificate: Certificate, exported: Path) -> None:
+    saved = json.loads(json.dumps(certificate.to_json()))
     assert saved["file"] == "model.onnx"
     assert saved["file_bytes"] == exported.stat().st_size
     assert len(saved["most_different"]) == 5
     assert {"torch", "onnxruntime", "snaptune", "python"} <= saved["versions"].keys()
+
+
+def test_certificate_can_be_read_again(certificate: Certificate) -> None:
+    timed = replace(certificate, latency_ms=Latency(8.25, 4.5, 2), notes=("a", "b"))
+    for one in (certificate, timed):
+        assert Certificate.from_json(json.dumps(one.to_json()), "certificate.json") == one
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"accuracy": 1, "latency_ms": null}'])
+def test_a_damaged_certificate_is_named(text: str) -> None:
+    with pytest.raises(ExportError, match=r"^'certificate\.json' is not a certificate of this version"):
+        Certificate.from_json(text, "certificate.json")
 
 
 def test_pictures_that_differ_most_come_first(certificate: Certificate) -> None:

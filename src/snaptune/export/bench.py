@@ -16,7 +16,8 @@ from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.export.awkward import scene
-from snaptune.export.latency import Latency, median_ms, onnx_latency
+from snaptune.export.certificate import Latency
+from snaptune.export.latency import median_ms, onnx_latency
 from snaptune.export.publish import FALLBACKS, Workshop
 from snaptune.export.runtime import answer, open_session
 from snaptune.prediction import TorchClassifier

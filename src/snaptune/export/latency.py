@@ -5,30 +5,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
 from snaptune.export.awkward import scene
+from snaptune.export.certificate import Latency
 from snaptune.export.runtime import answer, open_session
 
 WARM_UPS, RUNS, PATIENCE = 3, 30, 3.0
 """Runs before the clock starts; runs measured at most; seconds measured at most."""
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Median milliseconds for one 640x480 picture, recipe included, with one and with all threads."""
-
-    one_thread: float
-    all_threads: float
-    threads: int
-
-    def __str__(self) -> str:
-        return (
-            f"one 640x480 picture takes {self.one_thread:.1f} ms with 1 thread, "
-            f"{self.all_threads:.1f} with {self.threads}"
-        )
 
 
 def onnx_latency(path: Path) -> Latency:

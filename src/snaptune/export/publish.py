@@ -15,14 +15,16 @@ from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import read_split
 from snaptune.errors import ExportError
 from snaptune.export.awkward import awkward_pictures
+from snaptune.export.certificate import Certificate
 from snaptune.export.latency import onnx_latency, times_as_fast
 from snaptune.export.onnx import describe, network_graph, with_recipe
-from snaptune.export.parity import Certificate, certify
+from snaptune.export.parity import certify
 from snaptune.export.pictures import NamedPicture, pictures_of
 from snaptune.export.quantize import CALIBRATION_PICTURES, Inputs, quantised, with_half_weights
+from snaptune.export.reported import show_certificates
 from snaptune.models.build import normalise
 from snaptune.prediction import TorchClassifier
-from snaptune.run_folder import Run, write_bytes
+from snaptune.run_folder import Run, write_bytes, write_json
 
 FALLBACKS = {"fp32": ("fp32",), "fp16": ("fp16", "fp32"), "int8": ("int8", "fp16", "fp32")}
 """The weights that can be asked for, and what is tried in turn."""
@@ -53,7 +55,8 @@ def export_run(
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
         workshop = Workshop.open(run, dataset, Path(folder))
         certificate = _first_that_passes(workshop, weights, max_drop, progress, force=force)
-        certificate.write(run.certificate_file)
+        write_json(run.certificate_file, certificate.to_json())
+        show_certificates(run)
         if not (force and weights == certificate.weights != "fp32"):
             certificate.check()
         workshop.draft(certificate.weights).replace(run.onnx_file)
@@ -77,10 +80,8 @@ def _first_that_passes(
 
 def _problem(certificate: Certificate, workshop: Workshop) -> str:
     """Why smaller weights should give way to larger ones; empty where they need not."""
-    try:
-        certificate.check()
-    except ExportError as error:
-        return str(error)
+    if problem := certificate.problem():
+        return problem
     if certificate.weights == "int8":
         return slower(times_as_fast(workshop.draft("int8"), workshop.draft("fp32")))
     return ""
