@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_JSON_BYTES = 64 * 2**20
-EXPORTED = Path("export") / "model.onnx"
+EXPORTED = {"onnx": "model.onnx", "openvino": "model.xml", "pt2": "model.pt2"}
+"""The formats of exported files, and the file's name in each."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,18 @@ class Run:
 
     @property
     def onnx_file(self) -> Path:
-        return self.path / EXPORTED
+        return self.exported_file("onnx")
 
     @property
     def certificate_file(self) -> Path:
-        return self.path / "export" / "certificate.json"
+        return self.certificate_of("onnx")
+
+    def exported_file(self, format: str) -> Path:
+        return self.path / "export" / EXPORTED[format]
+
+    def certificate_of(self, format: str) -> Path:
+        """Beside the exported file; that of ONNX has the plain name."""
+        return self.path / "export" / f"{'' if format == 'onnx' else f'{format}-'}certificate.json"
 
     def certificate_files(self) -> list[Path]:
         """Those that exist, of `model.onnx` first."""
@@ -213,9 +221,10 @@ class Run:
 
 def exported_model(path: Path) -> Path | None:
     """The file that a path names, where that is an exported model or the folder of one."""
-    if path.suffix == EXPORTED.suffix:
+    name = Path(EXPORTED["onnx"])
+    if path.suffix == name.suffix:
         return path
-    inside = path / EXPORTED.name
+    inside = path / name
     return inside if inside.is_file() and not (path / "model.safetensors").exists() else None
 
 

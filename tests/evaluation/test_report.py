@@ -134,10 +134,24 @@ def test_values_that_are_all_equal_get_a_range_around_them() -> None:
 
 def test_an_exported_file_is_a_row_with_its_figures_and_remarks() -> None:
     text = page()
-    cells = ("passed", "22.5", "149", "99.33 %", "4.0e-02", "2.0e-04", "0.8", "-0.4 to 2.0", "17.8", "10.0")
-    assert "".join(f"<td>{cell}</td>" for cell in cells) in text
+    for name, value in (
+        ("Judged", "passed"),
+        ("Same label", "99.33 % of 149 pictures"),
+        ("Largest difference of a probability", "4.0e-02"),
+        ("Points of accuracy lost", "0.8 (95 % interval -0.4 to 2.0, n = 132; allowed 1)"),
+        ("One 640x480 picture, 1 thread", "17.8 ms"),
+        ("All threads", "10.0 ms (2)"),
+        ("Size", "22.5 MB"),
+    ):
+        assert f'<th scope="row">{name}</th><td>{value}</td>' in text
     assert "cat answers 1 pictures otherwise: cat (cat → cat)" in text
     assert "SHA-256 0123; torch cat" in text
+
+
+def test_a_file_judged_by_its_answers_shows_what_is_allowed() -> None:
+    text = page(allowed_drop=None, accuracy=None, latency_ms=None, other_label=(), largest_difference=1e-5)
+    assert "<td>1.0e-05 (allowed 0.001)</td>" in text
+    assert '<th scope="row">All threads</th><td></td>' in text
 
 
 def test_a_file_that_failed_says_so_and_why() -> None:

@@ -305,53 +305,44 @@ def with_certificates(page: str, certificates: Sequence[Certificate], temperatur
 
 
 def _exported(certificates: Sequence[Certificate], temperature: float) -> str:
-    """What was proven of each exported file, and which pictures it answers otherwise."""
-    names = (
-        "File",
-        "Judged",
-        "MB",
-        "Pictures",
-        "Same label",
-        "Largest difference",
-        "Mean",
-        "Points lost",
-        _INTERVAL,
+    """What was proven of each exported file, a column a file, and which pictures it answers otherwise."""
+    if not certificates:
+        return ""
+    columns = [_proven(one) for one in certificates]
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{escape(column[name])}</td>" for column in columns)
+        + "</tr>"
+        for name in columns[0]
     )
-    head = _table_head((*names, "ms, 1 thread", "All threads"))
-    rows = "".join(map(_exported_row, certificates))
+    head = _table_head(("", *(f"{one.file} ({one.weights})" for one in certificates)))
     note = (
         "The same pictures through PyTorch and through the file: the validation part, and awkward ones "
-        "(extreme shapes, EXIF orientations, transparency, 16 bits, CMYK, noise). Differences are of "
-        "probabilities, times of one 640x480 picture."
+        "(extreme shapes, EXIF orientations, transparency, 16 bits, CMYK, noise)."
     )
     remarks = [remark for one in certificates for remark in _remarks(one, temperature)]
     listed = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
-    body = rows and (
-        _card("Exported files", f"<table>{head}<tbody>{rows}</tbody></table>")
-        + f'<ul class="note">{listed}</ul>'
-    )
-    return _section("Exported files", note, body)
+    table = _card("Exported files", f"<table>{head}<tbody>{rows}</tbody></table>")
+    return _section("Exported files", note, f'{table}<ul class="note">{listed}</ul>')
 
 
-def _exported_row(one: Certificate) -> str:
-    """The largest difference stands beside what is allowed, where the file is judged by it."""
-    judged = f" of {one.allowed_difference:g}" if one.allowed_drop is None else ""
-    cells = [
-        "failed" if one.problem() else "passed",
-        f"{one.file_bytes / 1e6:.1f}",
-        str(one.pictures),
-        percent(one.equal_top1, 2),
-    ]
-    cells += [f"{one.largest_difference:.1e}{judged}", f"{one.mean_difference:.1e}"]
-    if one.accuracy:
-        drop = one.accuracy.drop
-        cells += [f"{100 * drop.value:.1f}", f"{100 * drop.low:.1f} to {100 * drop.high:.1f}"]
-    else:
-        cells += ["", ""]
+def _proven(one: Certificate) -> dict[str, str]:
+    """The rows of one file's column; what it is judged by stands beside what is allowed."""
+    by_answers, drop = one.allowed_drop is None, one.accuracy and one.accuracy.drop
+    allowed = f" (allowed {one.allowed_difference:g})" if by_answers else ""
+    interval = f"{100 * drop.low:.1f} to {100 * drop.high:.1f}, n = {drop.n}" if drop else ""
+    points = "" if one.allowed_drop is None else f"; allowed {100 * one.allowed_drop:g}"
     latency = one.latency_ms
-    cells += [f"{latency.one_thread:.1f}", f"{latency.all_threads:.1f}"] if latency else ["", ""]
-    values = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f'<tr><th scope="row">{escape(one.file)} ({escape(one.weights)})</th>{values}</tr>'
+    return {
+        "Judged": "failed" if one.problem() else "passed",
+        "Same label": f"{percent(one.equal_top1, 2)} of {one.pictures} pictures",
+        "Largest difference of a probability": f"{one.largest_difference:.1e}{allowed}",
+        "Mean difference": f"{one.mean_difference:.1e}",
+        "Points of accuracy lost": f"{100 * drop.value:.1f} ({_INTERVAL} {interval}{points})" if drop else "",
+        "One 640x480 picture, 1 thread": f"{latency.one_thread:.1f} ms" if latency else "",
+        "All threads": f"{latency.all_threads:.1f} ms ({latency.threads})" if latency else "",
+        "Size": f"{one.file_bytes / 1e6:.1f} MB",
+    }
 
 
 def _remarks(one: Certificate, temperature: float) -> list[str]:

@@ -17,7 +17,7 @@ from PIL import Image
 from snaptune.data.dataset import ImageDataset
 from snaptune.export.awkward import scene
 from snaptune.export.certificate import Latency
-from snaptune.export.latency import median_ms, onnx_latency
+from snaptune.export.latency import exported_latency, median_ms
 from snaptune.export.publish import FALLBACKS, Workshop
 from snaptune.export.runtime import answer, open_session
 from snaptune.prediction import TorchClassifier
@@ -69,7 +69,7 @@ def _onnx_row(kind: str, path: Path) -> BenchRow:
 
     with ThreadPoolExecutor(cores) as pool:
         rate = cores * _calls_per_second(all_cores)
-    return BenchRow(f"ONNX {kind}", path.stat().st_size, onnx_latency(path), rate)
+    return BenchRow(f"ONNX {kind}", path.stat().st_size, exported_latency(path), rate)
 
 
 def _pytorch_row(classifier: TorchClassifier, file_bytes: int) -> BenchRow:

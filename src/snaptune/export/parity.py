@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from onnxruntime import InferenceSession  # type: ignore[import-untyped]
 
 from snaptune.answers import Probabilities
 from snaptune.data.dataset import Ints
@@ -19,8 +18,8 @@ from snaptune.errors import ExportError
 from snaptune.evaluation.comparison import paired_difference
 from snaptune.export.certificate import ALLOWED_DIFFERENCE, Accuracy, Certificate, Difference
 from snaptune.export.metadata import Metadata
+from snaptune.export.opened import Answer, files_of, open_exported
 from snaptune.export.pictures import NamedPicture
-from snaptune.export.runtime import answer, file_metadata, open_session
 from snaptune.prediction import TorchClassifier
 
 SHOWN, CHUNK = 5, 16
@@ -29,27 +28,27 @@ _LIBRARIES = ("snaptune", "torch", "timm", "onnx", "onnxscript", "onnxruntime", 
 
 def certify(
     classifier: TorchClassifier,
-    onnx_path: Path,
+    path: Path,
     pictures: Sequence[NamedPicture],
     progress: Progress = silent,
 ) -> Certificate:
     """Compare the two on every picture: Pillow and PyTorch here, the raw pixels through the file there."""
     if not pictures:
-        raise ExportError(f"No pictures to compare '{onnx_path}' with PyTorch on. Give at least one.")
-    session = open_session(onnx_path)
-    order = _order(file_metadata(session, onnx_path), classifier.class_names)
-    answers = _answers(classifier, session, pictures)
+        raise ExportError(f"No pictures to compare '{path}' with PyTorch on. Give at least one.")
+    opened = open_exported(path)
+    order = _order(opened.metadata, classifier.class_names)
+    answers = _answers(classifier, opened.answer, pictures)
     rows, means = [], []
     counted = progress(range(len(pictures)), len(pictures), "Comparing with PyTorch")
     for _, (name, expected, given) in zip(counted, answers, strict=False):
         rows.append(_difference(name, expected, given[order], classifier.class_names))
         means.append(float(_apart(expected, given[order]).mean()))
-    certificate = _certificate(onnx_path, rows, means, _accuracy(pictures, rows))
+    certificate = _certificate(path, rows, means, _accuracy(pictures, rows), opened.library)
     return replace(certificate, temperature=classifier.calibration.temperature)
 
 
 def _answers(
-    classifier: TorchClassifier, session: InferenceSession, pictures: Sequence[NamedPicture]
+    classifier: TorchClassifier, answer: Answer, pictures: Sequence[NamedPicture]
 ) -> Iterator[tuple[str, Probabilities, Probabilities]]:
     """Name, PyTorch's answer, the file's answer.
 
@@ -62,7 +61,7 @@ def _answers(
             np.stack([classifier.preprocess.pixels(image) for image in images])
         )
         for picture, image, row in zip(chunk, images, expected, strict=True):
-            yield picture.name, row, answer(session, np.asarray(image))
+            yield picture.name, row, answer(np.asarray(image))
 
 
 def _order(metadata: Metadata, class_names: tuple[str, ...]) -> Ints:
@@ -99,14 +98,14 @@ def _apart(expected: Probabilities, given: Probabilities) -> Probabilities:
 
 
 def _certificate(
-    path: Path, rows: list[Difference], means: list[float], accuracy: Accuracy | None
+    path: Path, rows: list[Difference], means: list[float], accuracy: Accuracy | None, library: str
 ) -> Certificate:
     worst = sorted(rows, key=lambda row: -row.difference)
     other = tuple(row for row in worst if row.pytorch != row.exported)
     return Certificate(
         file=path.name,
-        file_bytes=path.stat().st_size,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        file_bytes=sum(file.stat().st_size for file in files_of(path)),
+        sha256=hashlib.sha256(b"".join(file.read_bytes() for file in files_of(path))).hexdigest(),
         pictures=len(rows),
         equal_top1=1 - len(other) / len(rows),
         largest_difference=worst[0].difference,
@@ -115,5 +114,6 @@ def _certificate(
         most_different=tuple(worst[:SHOWN]),
         other_label=other,
         accuracy=accuracy,
-        versions={name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()},
+        versions={name: version(name) for name in dict.fromkeys((*_LIBRARIES, library))}
+        | {"python": platform.python_version()},
     )
