@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import prepare
 from snaptune.errors import DataError
 from snaptune.evaluation.intervals import Estimate, has_groups, share
+from snaptune.export.latency import median_ms
 from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
 from snaptune.images.preprocess import Pixels
@@ -31,7 +31,7 @@ CANDIDATES = (
 )
 PROBED = 1000
 """Pictures that the probe takes at most."""
-FOLDS, RUNS, SECONDS = 5, 50, 3.0
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -126,23 +126,18 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
 def _through_onnx(classifier: TorchClassifier) -> float:
     with TemporaryDirectory() as folder:
         session = open_session(export_onnx(classifier, Path(folder) / "model.onnx", model_name="candidate"))
-        return _median_ms(lambda pixels: answer(session, pixels[0]), classifier.preprocess.size)
+        pixels = _square(classifier.preprocess.size)
+        return median_ms(lambda: answer(session, pixels))
 
 
 def _through_torch(classifier: TorchClassifier) -> float:
-    return _median_ms(classifier.probabilities, classifier.preprocess.size)
+    pixels = _square(classifier.preprocess.size)[None]
+    return median_ms(lambda: classifier.probabilities(pixels))
 
 
-def _median_ms(run: Callable[[Pixels], object], size: int) -> float:
-    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
-    run(pixels)  # the first one allocates
-    times: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while len(times) < RUNS and (len(times) < 3 or time.perf_counter() < end):
-        started = time.perf_counter()
-        run(pixels)
-        times.append(1000 * (time.perf_counter() - started))
-    return float(np.median(times))
+def _square(size: int) -> Pixels:
+    """A prepared picture of noise: uint8 [size, size, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
 def _probed(choice: Choice, dataset: ImageDataset, size: int) -> Choice:

@@ -130,6 +130,9 @@ class Workshop:
         network = network_graph(classifier)
         return cls(run, folder, classifier, network, pictures_of(dataset, training), judged_on, format)
 
+    def in_format(self, format: str) -> Workshop:
+        return replace(self, format=format)
+
     def draft(self, kind: str) -> Path:
         """The file with weights of this kind, not yet judged."""
         path = self.folder / kind / EXPORTED[self.format]
@@ -142,11 +145,10 @@ class Workshop:
         if self.format == "pt2":
             to_pt2(self.classifier, metadata, path)
             return
-        whole = with_recipe(self._network(kind), metadata)
-        onnx_path = path.with_suffix(".onnx")
-        write_bytes(onnx_path, whole.SerializeToString())
         if self.format == "openvino":
-            to_openvino(onnx_path, path)
+            to_openvino(self.in_format("onnx").draft(kind), path)
+            return
+        write_bytes(path, with_recipe(self._network(kind), metadata).SerializeToString())
 
     def certificate(self, kind: str, max_drop: float, progress: Progress) -> Certificate:
         draft = self.draft(kind)
