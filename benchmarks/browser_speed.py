@@ -24,7 +24,7 @@ from snaptune.demo.build import DemoCard, build_demo
 from snaptune.demo.serve import address, make_server
 from snaptune.export.onnx import export_onnx
 from snaptune.images.preprocess import Preprocess
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 MODELS = ["mobilenetv3_small_100:224", "tf_efficientnet_lite0:224", "resnet18d:288"]
 FLAGS = [
@@ -92,7 +92,7 @@ def measure(browser: Browser, name: str, size: int, frames: int) -> None:
 
 def build_site(folder: Path, name: str, size: int) -> Path:
     recipe = Preprocess(size=size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
-    classifier = Classifier(timm.create_model(name, num_classes=len(CLASSES)).eval(), recipe, CLASSES)
+    classifier = TorchClassifier(timm.create_model(name, num_classes=len(CLASSES)).eval(), recipe, CLASSES)
     model = export_onnx(classifier, folder / "model.onnx", model_name=name)
     card = DemoCard(name, CLASSES, 0.0, 0.0, 1.0, 0, name, "random weights")
     return build_demo(model, [], folder / "site", card=card)

@@ -21,7 +21,7 @@ from snaptune.data.splits import read_split
 from snaptune.errors import SnaptuneError
 from snaptune.evaluation.formats import read_epochs
 from snaptune.models.build import build_model
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, read_text
 from snaptune.training.checkpoint import Learner, resume
 
@@ -50,7 +50,7 @@ def run(tiny_run: Run, tmp_path: Path) -> Run:
 
 def read_everything(run: Run, dataset: ImageDataset) -> None:
     """All that reads a run's files."""
-    Classifier.load(run)
+    TorchClassifier.load(run)
     run.data_location()
     run.metadata()
     read_split(run.split_file, dataset)
@@ -59,7 +59,7 @@ def read_everything(run: Run, dataset: ImageDataset) -> None:
 
 def refused(run: Run) -> str:
     with pytest.raises(SnaptuneError) as error:
-        Classifier.load(run)
+        TorchClassifier.load(run)
     return str(error.value)
 
 

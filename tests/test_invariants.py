@@ -21,7 +21,7 @@ from snaptune.data.readers import from_folder
 from snaptune.data.splits import split_automatically
 from snaptune.export.onnx import export_onnx
 from snaptune.images.load import load_image
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
 from snaptune.training import loop
@@ -38,7 +38,7 @@ def sources() -> dict[str, ast.Module]:
 
 
 def test_1_one_recipe(tiny_run: Run, small_dataset: ImageDataset, tmp_path: Path) -> None:
-    classifier = Classifier.load(tiny_run)
+    classifier = TorchClassifier.load(tiny_run)
     assert classifier.preprocess == tiny_run.preprocess()
     exported = onnxruntime.InferenceSession(
         export_onnx(classifier, tmp_path / "m.onnx", model_name="test_resnet")
@@ -120,7 +120,7 @@ def test_6_nothing_leaves_the_machine(
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     run = train(small_dataset, TINY, tmp_path, say=lambda text: None)
     evaluate(run, small_dataset)
-    export_onnx(Classifier.load(run), tmp_path / "m.onnx", model_name="test_resnet")
+    export_onnx(TorchClassifier.load(run), tmp_path / "m.onnx", model_name="test_resnet")
 
 
 def test_7_the_loop_is_one_function_and_observers_cannot_steer() -> None:

@@ -7,19 +7,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snaptune.answers import Picture, Prediction
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import ImageError
-from snaptune.prediction import Classifier, Picture, Prediction
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_run: Run) -> Classifier:
-    return Classifier.load(tiny_run)
+def classifier(tiny_run: Run) -> TorchClassifier:
+    return TorchClassifier.load(tiny_run)
 
 
 def test_every_way_to_give_a_picture_has_one_answer(
-    classifier: Classifier, picture_folder: Path, small_dataset: ImageDataset
+    classifier: TorchClassifier, picture_folder: Path, small_dataset: ImageDataset
 ) -> None:
     path = picture_folder / str(small_dataset.ids[0])
     with Image.open(path) as image:
@@ -32,7 +33,9 @@ def test_every_way_to_give_a_picture_has_one_answer(
     assert alone.confidence == pytest.approx(answers[0].confidence, abs=1e-5)
 
 
-def test_probabilities_sum_to_one_and_are_ranked(classifier: Classifier, small_dataset: ImageDataset) -> None:
+def test_probabilities_sum_to_one_and_are_ranked(
+    classifier: TorchClassifier, small_dataset: ImageDataset
+) -> None:
     answer = classifier.predict(small_dataset.source.read(0), top=3)
     shares = [share for _, share in answer.top]
     assert sum(shares) == pytest.approx(1.0, abs=1e-5)
@@ -40,18 +43,18 @@ def test_probabilities_sum_to_one_and_are_ranked(classifier: Classifier, small_d
     assert {label for label, _ in answer.top} == set(classifier.class_names)
 
 
-def test_no_pictures_no_answers(classifier: Classifier) -> None:
+def test_no_pictures_no_answers(classifier: TorchClassifier) -> None:
     assert classifier.predict([]) == []
 
 
-def test_a_missing_file_and_a_wrong_array_are_named(classifier: Classifier, tmp_path: Path) -> None:
+def test_a_missing_file_and_a_wrong_array_are_named(classifier: TorchClassifier, tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"nothing\.jpg' cannot be read: No such file"):
         classifier.predict(tmp_path / "nothing.jpg")
     with pytest.raises(ImageError, match=r"must be uint8 \[height, width, 3\], not float64 \[4, 4\]"):
         classifier.predict(np.zeros((4, 4)))  # type: ignore[arg-type]
 
 
-def test_a_notebook_shows_the_picture_and_the_leading_classes(classifier: Classifier) -> None:
+def test_a_notebook_shows_the_picture_and_the_leading_classes(classifier: TorchClassifier) -> None:
     answer = classifier.predict(Image.new("RGB", (2000, 1000)))
     shown = answer._repr_html_()
     assert '<img alt="" src="data:image/jpeg;base64,' in shown

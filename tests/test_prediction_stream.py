@@ -12,21 +12,21 @@ from PIL import Image
 from snaptune.errors import ImageError, ModelError
 from snaptune.inputs.expand import Input, expand
 from snaptune.models.build import build_model
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.prediction_stream import predict_stream
 from snaptune.run_folder import Run
 
 
 @pytest.fixture(scope="module")
-def classifier(tiny_run: Run) -> Classifier:
-    return Classifier.load(tiny_run)
+def classifier(tiny_run: Run) -> TorchClassifier:
+    return TorchClassifier.load(tiny_run)
 
 
 def fail() -> Image.Image:
     raise ImageError("it is broken")
 
 
-def test_rows_are_what_predict_answers_in_order(classifier: Classifier, picture_folder: Path) -> None:
+def test_rows_are_what_predict_answers_in_order(classifier: TorchClassifier, picture_folder: Path) -> None:
     rows = list(predict_stream(classifier, expand([str(picture_folder)], class_names=("ok",)), batch_size=5))
     files = sorted(str(path) for path in picture_folder.rglob("*.jpg"))
     assert [row.name for row in rows] == files
@@ -38,7 +38,7 @@ def test_rows_are_what_predict_answers_in_order(classifier: Classifier, picture_
         assert row.picture is None
 
 
-def test_a_broken_picture_is_a_row_with_its_error(classifier: Classifier, picture_folder: Path) -> None:
+def test_a_broken_picture_is_a_row_with_its_error(classifier: TorchClassifier, picture_folder: Path) -> None:
     good = next(expand([str(picture_folder)]))
     rows = list(predict_stream(classifier, [Input("x", fail), good, Input("y", fail)], batch_size=2))
     assert [(row.name, row.error) for row in rows] == [
@@ -49,7 +49,7 @@ def test_a_broken_picture_is_a_row_with_its_error(classifier: Classifier, pictur
     assert [row.prediction is None for row in rows] == [True, False, True]
 
 
-def test_only_two_batches_are_read_ahead(classifier: Classifier) -> None:
+def test_only_two_batches_are_read_ahead(classifier: TorchClassifier) -> None:
     begun = 0
 
     def endless() -> Iterator[Input]:
@@ -65,14 +65,14 @@ def test_only_two_batches_are_read_ahead(classifier: Classifier) -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
 
 
-def test_pictures_are_kept_small_where_they_are_wanted(classifier: Classifier) -> None:
+def test_pictures_are_kept_small_where_they_are_wanted(classifier: TorchClassifier) -> None:
     inputs = [Input("a", partial(Image.new, "RGB", (2000, 1000)))]
     [row] = predict_stream(classifier, inputs, keep_pictures=True)
     assert row.picture is not None
     assert row.picture.size == (640, 320)
 
 
-def test_the_short_side_geometry_sees_more(classifier: Classifier, picture_folder: Path) -> None:
+def test_the_short_side_geometry_sees_more(classifier: TorchClassifier, picture_folder: Path) -> None:
     wide = partial(Image.effect_noise, (90, 40), 50.0)
     inputs = [Input("wide", lambda: wide().convert("RGB"))]
     [row] = predict_stream(classifier, inputs, fit="short-side", top=3)
@@ -82,7 +82,7 @@ def test_the_short_side_geometry_sees_more(classifier: Classifier, picture_folde
     assert row.error == "136x8 is longer than 16 times its short side; leave out --fit short-side."
 
 
-def test_the_short_side_geometry_is_the_specifications(classifier: Classifier) -> None:
+def test_the_short_side_geometry_is_the_specifications(classifier: TorchClassifier) -> None:
     seen: list[tuple[int, ...]] = []
     handle = classifier.model.register_forward_pre_hook(
         lambda module, args: seen.append(tuple(args[0].shape))
@@ -95,13 +95,17 @@ def test_the_short_side_geometry_is_the_specifications(classifier: Classifier) -
     assert seen == [(1, 3, 46, 32), (1, 3, 32, 46), (1, 3, 32, 32)]
 
 
-def test_a_model_of_one_size_refuses_the_short_side(classifier: Classifier) -> None:
+def test_a_model_of_one_size_refuses_the_short_side(classifier: TorchClassifier) -> None:
     model = build_model("test_vit", 3, "none")
     with pytest.raises(ModelError, match="takes squares of one size only; leave out --fit short-side"):
-        next(predict_stream(Classifier(model, classifier.preprocess, ("a", "b", "c")), [], fit="short-side"))
+        next(
+            predict_stream(
+                TorchClassifier(model, classifier.preprocess, ("a", "b", "c")), [], fit="short-side"
+            )
+        )
 
 
-def test_answers_takes_prepared_pixels(classifier: Classifier) -> None:
+def test_answers_takes_prepared_pixels(classifier: TorchClassifier) -> None:
     pixels = np.zeros((2, 32, 32, 3), np.uint8)
     first, second = classifier.answers(["a", "b"], pixels, top=1)
     assert (first.name, second.name) == ("a", "b")

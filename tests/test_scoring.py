@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from snaptune.answers import Picture
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import from_folder
 from snaptune.data.splits import Split, read_split
 from snaptune.errors import ConfigError, DataError, RunError
 from snaptune.evaluation.calibration import Calibration, softmax
-from snaptune.prediction import Classifier, Picture
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
 from snaptune.scoring import compare, evaluate
 from snaptune.training.train import train
@@ -55,7 +56,7 @@ def test_report_agrees_with_the_classifier(run: Run, dataset: ImageDataset) -> N
     report = evaluate(run, dataset)
     held_out = read_split(run.split_file, dataset).indices("validation")
     pictures: list[Picture] = [dataset.source.read(index) for index in held_out]
-    answers = Classifier.load(run).predict(pictures)
+    answers = TorchClassifier.load(run).predict(pictures)
     names = [dataset.class_names[label] for label in dataset.labels[held_out]]
     right = [answer.label == name for answer, name in zip(answers, names, strict=True)]
     assert report.accuracy.value == pytest.approx(np.mean(right))
@@ -124,7 +125,7 @@ def test_validation_calibrates_the_run_and_prediction_follows(run: Run, dataset:
     found = run.calibration()
     assert found == report.trust.calibration
     assert found.pictures == 12
-    classifier = Classifier.load(run)
+    classifier = TorchClassifier.load(run)
     pixels = classifier.preprocess.pixels(Image.new("RGB", (40, 30), "red"))[None]
     expected = softmax(classifier.logits(pixels), found.temperature)
     assert classifier.probabilities(pixels) == pytest.approx(expected, abs=1e-6)
@@ -146,20 +147,20 @@ def test_other_parts_use_the_calibration_and_leave_it(run: Run, dataset: ImageDa
 
 def test_an_unsure_answer_is_unknown_only_where_asked(run: Run) -> None:
     picture = Image.new("RGB", (40, 30), "white")
-    plain = Classifier.load(run).predict(picture)
+    plain = TorchClassifier.load(run).predict(picture)
     run.write_calibration(Calibration(threshold=0.999))
-    unsure = Classifier.load(run, may_abstain=True).predict(picture)
+    unsure = TorchClassifier.load(run, may_abstain=True).predict(picture)
     assert unsure.label == "unknown"
     assert unsure.top[0][0] == plain.label
-    assert Classifier.load(run).predict(picture).label == plain.label
+    assert TorchClassifier.load(run).predict(picture).label == plain.label
     run.write_calibration(Calibration(threshold=0.1))
-    assert Classifier.load(run, may_abstain=True).predict(picture).label == plain.label
+    assert TorchClassifier.load(run, may_abstain=True).predict(picture).label == plain.label
 
 
 def test_without_a_threshold_nothing_can_be_unknown(run: Run) -> None:
     run.write_calibration(Calibration(max_wrong=0.05))
     with pytest.raises(RunError) as caught:
-        Classifier.load(run, may_abstain=True)
+        TorchClassifier.load(run, may_abstain=True)
     assert str(caught.value) == (
         f"'{run.path}' has no threshold for 'unknown'. Find one with: snaptune evaluate {run.path}. "
         "If that was done, allow more wrong answers than 5.0% or add pictures."
@@ -170,7 +171,7 @@ def test_without_a_threshold_nothing_can_be_unknown(run: Run) -> None:
 def test_a_damaged_calibration_is_named(run: Run, text: str) -> None:
     run.calibration_file.write_text(text, encoding="utf-8")
     with pytest.raises(RunError, match=r"calibration\.json"):
-        Classifier.load(run)
+        TorchClassifier.load(run)
     run.calibration_file.unlink()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from snaptune.answers import Prediction
+    from snaptune.classifier import Classifier
     from snaptune.config import TrainConfig
     from snaptune.data.dataset import ImageDataset
     from snaptune.data.folders import from_folder
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from snaptune.errors import SnaptuneError
     from snaptune.export.runtime import OnnxClassifier
     from snaptune.images.preprocess import Preprocess
-    from snaptune.prediction import Classifier
     from snaptune.run_folder import Run
     from snaptune.scoring import compare, evaluate
     from snaptune.training.train import resume_training, train
 
 _HOME = {
-    "Classifier": "prediction",
+    "Classifier": "classifier",
     "Columns": "data.tables",
     "ImageDataset": "data.dataset",
     "OnnxClassifier": "export.runtime",

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import tomli_w
-
 from snaptune.errors import ConfigError, closest
 
 if sys.version_info >= (3, 11):
@@ -147,6 +145,8 @@ class TrainConfig:
         return (base or cls()).replaced(values, str(path))
 
     def to_toml(self) -> str:
+        import tomli_w
+
         return tomli_w.dumps(dataclasses.asdict(self))
 
 

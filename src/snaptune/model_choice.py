@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,13 +16,14 @@ from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import prepare
 from snaptune.errors import DataError
 from snaptune.evaluation.intervals import Estimate, has_groups, share
+from snaptune.export.latency import median_ms
 from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
 from snaptune.images.preprocess import Pixels
 from snaptune.models.build import build_model, normalise, preprocess_for
 from snaptune.models.catalog import has_weights_offline
 from snaptune.models.summary import summarize_named
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 CANDIDATES = (
     *("mobilenetv3_small_050", "mobilenetv3_small_100", "mobilenetv3_large_100", "mobilenetv4_conv_small"),
@@ -31,7 +31,7 @@ CANDIDATES = (
 )
 PROBED = 1000
 """Pictures that the probe takes at most."""
-FOLDS, RUNS, SECONDS = 5, 50, 3.0
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
     if choice.verdict == "dropped":
         return choice
     model = build_model(choice.name, len(dataset.class_names), "none", size=size).eval()
-    classifier = Classifier(model, preprocess_for(choice.name, size), dataset.class_names)
+    classifier = TorchClassifier(model, preprocess_for(choice.name, size), dataset.class_names)
     took = _through_onnx(classifier) if runtime == "onnx" else _through_torch(classifier)
     if took > max_ms:
         return replace(
@@ -123,26 +123,21 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
     return replace(choice, milliseconds=took)
 
 
-def _through_onnx(classifier: Classifier) -> float:
+def _through_onnx(classifier: TorchClassifier) -> float:
     with TemporaryDirectory() as folder:
         session = open_session(export_onnx(classifier, Path(folder) / "model.onnx", model_name="candidate"))
-        return _median_ms(lambda pixels: answer(session, pixels[0]), classifier.preprocess.size)
+        pixels = _square(classifier.preprocess.size)
+        return median_ms(lambda: answer(session, pixels))
 
 
-def _through_torch(classifier: Classifier) -> float:
-    return _median_ms(classifier.probabilities, classifier.preprocess.size)
+def _through_torch(classifier: TorchClassifier) -> float:
+    pixels = _square(classifier.preprocess.size)[None]
+    return median_ms(lambda: classifier.probabilities(pixels))
 
 
-def _median_ms(run: Callable[[Pixels], object], size: int) -> float:
-    pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
-    run(pixels)  # the first one allocates
-    times: list[float] = []
-    end = time.perf_counter() + SECONDS
-    while len(times) < RUNS and (len(times) < 3 or time.perf_counter() < end):
-        started = time.perf_counter()
-        run(pixels)
-        times.append(1000 * (time.perf_counter() - started))
-    return float(np.median(times))
+def _square(size: int) -> Pixels:
+    """A prepared picture of noise: uint8 [size, size, 3]."""
+    return np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
 def _probed(choice: Choice, dataset: ImageDataset, size: int) -> Choice:

@@ -1,30 +1,28 @@
-"""A finished run, answering."""
+"""A finished run, answering through PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import overload
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
 
-from snaptune.answers import UNKNOWN, Picture, Prediction, Probabilities, open_picture, prediction, thumbnail
+from snaptune.answers import Probabilities
+from snaptune.classifier import Classifier
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.models.build import load_model, normalise
+from snaptune.models.build import load_model, normalise, takes_any_size
 from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
 
-__all__ = ["UNKNOWN", "Classifier", "Picture", "Prediction", "Probabilities", "softmax"]
-
 
 @dataclass(frozen=True, eq=False)
-class Classifier:
+class TorchClassifier(Classifier):
     """A trained model with the recipe, the class names and the calibration of its run."""
 
     model: nn.Module
@@ -34,13 +32,13 @@ class Classifier:
     may_abstain: bool = False
 
     @classmethod
-    def load(cls, run: str | Path | Run, *, may_abstain: bool = False) -> Classifier:
+    def load(cls, source: str | PathLike[str], *, may_abstain: bool = False) -> TorchClassifier:
         """The kept weights of a run, on the CPU, in evaluation mode. Runs no code from the run.
 
         With `may_abstain` the label is 'unknown' where the run's threshold asks for more confidence;
         raises `RunError` for a run without one.
         """
-        run = run if isinstance(run, Run) else Run.open(run)
+        run = source if isinstance(source, Run) else Run.open(source)
         class_names = run.class_names()
         preprocess, source = run.preprocess(), str(run.model_file)
         model = load_model(run.config().model, len(class_names), run.weights(), source, size=preprocess.size)
@@ -54,34 +52,6 @@ class Classifier:
             )
         return cls(model, preprocess, class_names, calibration, may_abstain)
 
-    @overload
-    def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...
-
-    @overload
-    def predict(self, pictures: list[Picture], top: int = 5) -> list[Prediction]: ...
-
-    def predict(self, pictures: Picture | list[Picture], top: int = 5) -> Prediction | list[Prediction]:
-        """The answer for a path, bytes, a PIL image or a uint8 array [h, w, 3]; for a list, a list."""
-        if isinstance(pictures, list):
-            return self._predict(pictures, top)
-        return self._predict([pictures], top)[0]
-
-    def _predict(self, pictures: Sequence[Picture], top: int) -> list[Prediction]:
-        opened = [open_picture(picture, number) for number, picture in enumerate(pictures)]
-        if not opened:
-            return []
-        pixels = np.stack([self.preprocess.pixels(image) for _, image in opened])
-        answers = self.answers([name for name, _ in opened], pixels, top)
-        return [
-            replace(answer, thumbnail=thumbnail(image))
-            for answer, (_, image) in zip(answers, opened, strict=True)
-        ]
-
-    def answers(self, names: Sequence[str], pixels: Pixels, top: int = 5) -> list[Prediction]:
-        """The answer for each row of prepared uint8 [n, height, width, 3], under its name."""
-        rows = self.probabilities(pixels)
-        return [self._prediction(name, row, top) for name, row in zip(names, rows, strict=True)]
-
     @torch.no_grad()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Prepared uint8 [n, size, size, 3] to logits [n, classes]."""
@@ -92,16 +62,15 @@ class Classifier:
         """Prepared uint8 [n, size, size, 3] to calibrated probabilities [n, classes]."""
         return softmax(self.logits(pixels, batch_size) / np.float32(self.calibration.temperature))
 
+    def takes_any_size(self) -> bool:
+        return takes_any_size(self.model)
+
     def heat_maps(self, pixels: Pixels, classes: npt.NDArray[np.int64]) -> HeatMaps | None:
         """What on each prepared picture [n, size, size, 3] speaks for its class; see `heat_maps`."""
         return heat_maps(self.model, self._input(pixels), torch.from_numpy(classes))
 
     def _input(self, pixels: Pixels) -> torch.Tensor:
         return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)
-
-    def _prediction(self, name: str, probabilities: Probabilities, top: int) -> Prediction:
-        threshold = self.calibration.threshold if self.may_abstain else None
-        return prediction(name, probabilities, self.class_names, threshold=threshold, top=top)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:

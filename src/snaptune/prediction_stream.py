@@ -12,11 +12,11 @@ from os import cpu_count
 import numpy as np
 from PIL import Image
 
+from snaptune.answers import Prediction
+from snaptune.classifier import Classifier
 from snaptune.errors import ImageError, ModelError
 from snaptune.images.preprocess import Pixels
 from snaptune.inputs.expand import Input
-from snaptune.models.build import takes_any_size
-from snaptune.prediction import Classifier, Prediction
 
 Prepare = Callable[[Image.Image], Pixels]
 KEPT_SIDE = 640
@@ -56,7 +56,7 @@ def predict_stream(
     geometry) or 'short-side' (spec I1: no padding, one picture at a time).
     """
     if fit == "short-side":
-        if not takes_any_size(classifier.model):
+        if not classifier.takes_any_size():
             raise ModelError("This model takes squares of one size only; leave out --fit short-side.")
         batch_size = 1
     prepare = classifier.preprocess.short_side if fit == "short-side" else classifier.preprocess.pixels

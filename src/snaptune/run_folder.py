@@ -1,4 +1,4 @@
-"""A run on disk. The only module that knows the names of the files inside it."""
+"""A run on disk. The only module that knows the names of the files inside it. Imports no torch by itself."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from snaptune.config import TrainConfig
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Preprocess
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MAX_JSON_BYTES = 64 * 2**20
+EXPORTED = {"onnx": "model.onnx", "openvino": "model.xml", "pt2": "model.pt2"}
+"""The formats of exported files, and the file's name in each."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Run:
         raise RunError(f"'{project}' has 100 runs of this second already.")
 
     @classmethod
-    def open(cls, path: str | Path) -> Run:
+    def open(cls, path: str | os.PathLike[str]) -> Run:
         """A finished run, or the newest finished one in a project folder."""
         path = Path(path)
         if (path / "model.safetensors").is_file():
@@ -53,6 +54,10 @@ class Run:
         if not finished:
             raise RunError(f"No finished run in '{path}'. Make one: snaptune train DATA --out {path}")
         return cls(finished[-1])
+
+    def __fspath__(self) -> str:
+        """So that a run can be given wherever its folder can."""
+        return str(self.path)
 
     # the files, each named once
     @property
@@ -121,11 +126,22 @@ class Run:
 
     @property
     def onnx_file(self) -> Path:
-        return self.path / "export" / "model.onnx"
+        return self.exported_file("onnx")
 
     @property
     def certificate_file(self) -> Path:
-        return self.path / "export" / "certificate.json"
+        return self.certificate_of("onnx")
+
+    def exported_file(self, format: str) -> Path:
+        return self.path / "export" / EXPORTED[format]
+
+    def certificate_of(self, format: str) -> Path:
+        """Beside the exported file; that of ONNX has the plain name."""
+        return self.path / "export" / f"{'' if format == 'onnx' else f'{format}-'}certificate.json"
+
+    def certificate_files(self) -> list[Path]:
+        """Those that exist, of `model.onnx` first."""
+        return sorted(self.certificate_file.parent.glob("*certificate.json"))
 
     @property
     def credits_folder(self) -> Path:
@@ -187,15 +203,29 @@ class Run:
 
     def write_weights(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace the weights; a calibration of other weights is no longer true and goes."""
+        from safetensors.torch import save
+
         self.calibration_file.unlink(missing_ok=True)
         write_bytes(self.model_file, save({name: value.contiguous() for name, value in tensors.items()}))
 
     def weights(self) -> dict[str, Tensor]:
         """The kept weights, on the CPU."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
         try:
             return load_file(self.model_file)
         except (OSError, SafetensorError, ValueError) as error:
             raise RunError(f"'{self.model_file}' cannot be read as safetensors: {error}.") from error
+
+
+def exported_model(path: Path) -> Path | None:
+    """The file that a path names, where that is an exported model or the folder of one."""
+    name = Path(EXPORTED["onnx"])
+    if path.suffix == name.suffix:
+        return path
+    inside = path / name
+    return inside if inside.is_file() and not (path / "model.safetensors").exists() else None
 
 
 def write_bytes(path: Path, data: bytes) -> None:

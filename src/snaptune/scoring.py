@@ -26,10 +26,11 @@ from snaptune.evaluation.intervals import Bools, Floats
 from snaptune.evaluation.pictures import heated, small_jpeg
 from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import EvaluationReport, Predictions, hardship, summarise
+from snaptune.export.reported import certificates_of
 from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 ALL = "all"
@@ -61,7 +62,7 @@ def evaluate(
     """
     if not 0 < max_wrong < 1:
         raise ConfigError(f"max_wrong={max_wrong} must be between 0 and 1; usual values: 0.01 to 0.05.")
-    classifier = Classifier.load(run)
+    classifier = TorchClassifier.load(run)
     labels = _labels_in_run(run, classifier.class_names, dataset)
     parts = _parts(run, dataset)
     samples = _chosen(run, dataset, parts, part)
@@ -121,7 +122,7 @@ def compare(a: Run, b: Run, dataset: ImageDataset, progress: Progress = silent) 
 
 
 def _right(run: Run, dataset: ImageDataset, samples: Ints, progress: Progress) -> Bools:
-    classifier = Classifier.load(run)
+    classifier = TorchClassifier.load(run)
     labels = _labels_in_run(run, classifier.class_names, dataset)[samples]
     return np.asarray(_logits(classifier, dataset, samples, progress)[0].argmax(axis=1) == labels)
 
@@ -168,7 +169,7 @@ def _calibrated(run: Run, predictions: Predictions, part: str, max_wrong: float)
 
 
 def _logits(
-    classifier: Classifier,
+    classifier: TorchClassifier,
     dataset: ImageDataset,
     samples: Ints,
     progress: Progress,
@@ -284,7 +285,7 @@ def _worst(predictions: Predictions) -> list[int]:
 
 
 def _mistakes(
-    classifier: Classifier, dataset: ImageDataset, samples: Ints, predictions: Predictions
+    classifier: TorchClassifier, dataset: ImageDataset, samples: Ints, predictions: Predictions
 ) -> list[Mistake]:
     """The worst mistakes as small pictures, with heat maps of what spoke for the wrong answers."""
     worst = _worst(predictions)
@@ -310,8 +311,11 @@ def _mistakes(
 
 def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistakes: list[Mistake]) -> None:
     write_bytes(run.predictions_file, to_csv(predictions).encode())
-    write_json(run.report_json, to_json(report))
-    background = Background(_epochs(run), mistakes, asdict(run.config()), read_json(run.environment_file))
+    certificates = certificates_of(run)
+    exports = [certificate.to_json() for certificate in certificates]
+    write_json(run.report_json, to_json(report) | {"exports": exports})
+    environment = read_json(run.environment_file)
+    background = Background(_epochs(run), mistakes, asdict(run.config()), environment, certificates)
     write_bytes(run.report_file, render(report, background).encode())
     if report.part in HELD_OUT:
         card = render_card(report, asdict(run.config()), read_json(run.dataset_file))

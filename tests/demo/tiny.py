@@ -12,7 +12,7 @@ from torch import nn
 from snaptune.export.onnx import export_onnx
 from snaptune.images.load import load_image
 from snaptune.images.preprocess import Preprocess
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 RECIPE = Preprocess(size=96, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 SPREAD = 2.5
@@ -37,7 +37,7 @@ class Spread(nn.Module):
 class Tiny:
     """The classifier in both shapes."""
 
-    classifier: Classifier
+    classifier: TorchClassifier
     onnx: Path
 
     @property
@@ -53,7 +53,7 @@ class Tiny:
 def make_tiny(class_names: tuple[str, ...], pictures: list[bytes], folder: Path) -> Tiny:
     """Build the classifier, give each class its share of `pictures`, and export it into `folder`."""
     model = Spread(len(class_names)).eval()
-    classifier = Classifier(model, RECIPE, class_names)
+    classifier = TorchClassifier(model, RECIPE, class_names)
     with torch.no_grad():
         squares = [RECIPE.pixels(load_image(picture, "picture")) for picture in pictures]
         logits = torch.cat([torch.from_numpy(classifier.logits(square[None])) for square in squares])

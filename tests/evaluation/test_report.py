@@ -1,17 +1,45 @@
 from html.parser import HTMLParser
+from typing import Any
 
 import numpy as np
 import pytest
 
 from snaptune.evaluation.calibration import Calibration
+from snaptune.evaluation.intervals import Estimate
 from snaptune.evaluation.plots import Series, line_chart, nice_ticks
-from snaptune.evaluation.report import Background, Epoch, Mistake, render
+from snaptune.evaluation.report import Background, Epoch, Mistake, render, with_certificates
 from snaptune.evaluation.results import Predictions, summarise
+from snaptune.export.certificate import Accuracy, Certificate, Difference, Latency
 
 EVIL = "<script>alert(1)</script>\"'&"
 
 
-def page(name: str = "cat", classes: int = 3, epochs: int = 2) -> str:
+def certificate(name: str = "cat", **changed: Any) -> Certificate:
+    other = Difference(name, 0.04, name, name)
+    drop = Estimate(0.008, -0.004, 0.02, 132)
+    given: dict[str, Any] = {
+        "file": name,
+        "file_bytes": 22_500_000,
+        "sha256": "0123",
+        "pictures": 149,
+        "equal_top1": 148 / 149,
+        "largest_difference": 0.04,
+        "mean_difference": 2e-4,
+        "allowed_difference": 1e-3,
+        "most_different": (other,),
+        "other_label": (other,),
+        "versions": {"torch": name},
+        "weights": "int8",
+        "accuracy": Accuracy(0.9, 0.892, drop),
+        "allowed_drop": 0.01,
+        "latency_ms": Latency(17.8, 10.0, 2),
+        "notes": (name,),
+        "temperature": 1.2,
+    }
+    return Certificate(**given | changed)
+
+
+def page(name: str = "cat", classes: int = 3, epochs: int = 2, **changed: Any) -> str:
     labels = np.arange(60) % classes
     answers = np.where(np.arange(60) % 7 == 0, (labels + 1) % classes, labels)
     predictions = Predictions(
@@ -30,6 +58,7 @@ def page(name: str = "cat", classes: int = 3, epochs: int = 2) -> str:
         mistakes=[Mistake(name, name, name, 0.9, name, b"\xff\xd8")],
         settings={name: name},
         environment={"python": "3"},
+        certificates=[certificate(name, **changed)],
     )
     return render(report, background)
 
@@ -101,3 +130,43 @@ def test_values_that_are_all_equal_get_a_range_around_them() -> None:
     assert ticks[0] < 0.5 < ticks[-1]
     flat = [Series("train", (0.5,), "one"), Series("validation", (0.5,), "two")]
     assert "<svg" in line_chart("flat", flat)
+
+
+def test_an_exported_file_is_a_row_with_its_figures_and_remarks() -> None:
+    text = page()
+    for name, value in (
+        ("Judged", "passed"),
+        ("Same label", "99.33 % of 149 pictures"),
+        ("Largest difference of a probability", "4.0e-02"),
+        ("Points of accuracy lost", "0.8 (95 % interval -0.4 to 2.0, n = 132; allowed 1)"),
+        ("One 640x480 picture, 1 thread", "17.8 ms"),
+        ("All threads", "10.0 ms (2)"),
+        ("Size", "22.5 MB"),
+    ):
+        assert f'<th scope="row">{name}</th><td>{value}</td>' in text
+    assert "cat answers 1 pictures otherwise: cat (cat → cat)" in text
+    assert "SHA-256 0123; torch cat" in text
+
+
+def test_a_file_judged_by_its_answers_shows_what_is_allowed() -> None:
+    text = page(allowed_drop=None, accuracy=None, latency_ms=None, other_label=(), largest_difference=1e-5)
+    assert "<td>1.0e-05 (allowed 0.001)</td>" in text
+    assert '<th scope="row">All threads</th><td></td>' in text
+
+
+def test_a_file_that_failed_says_so_and_why() -> None:
+    text = page(allowed_drop=0.005, notes=())
+    assert "<td>failed</td>" in text
+    assert "int8 weights cost 0.8 (95 % interval -0.4 to 2.0, n = 132) points of accuracy" in text
+
+
+def test_a_file_of_another_calibration_is_to_be_exported_again() -> None:
+    assert "Export it again" not in page()
+    assert "was exported with temperature 1.00; the run&#x27;s is 1.20" in page(temperature=1.0)
+
+
+def test_certificates_are_replaced_in_a_page_and_nothing_else_is() -> None:
+    new = [certificate(file="model.onnx", pictures=7)]
+    assert with_certificates(page(), new, 1.2) == page(file="model.onnx", pictures=7)
+    assert with_certificates(page(), [], 1.2).count("Exported files") == 0
+    assert with_certificates("<html>of an earlier version", new, 1.2) == "<html>of an earlier version"

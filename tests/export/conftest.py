@@ -17,12 +17,12 @@ from snaptune.export.onnx import export_onnx
 from snaptune.export.pictures import NamedPicture, pictures_of
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.models.build import build_model
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 CLASSES = ("call", "dislike", "fist", "four", "like")
 
 
-def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> Classifier:
+def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> TorchClassifier:
     """A model with random weights whose head is scaled until its answers are far from uniform.
 
     A random head gives nearly the same probabilities for every picture and would hide any error. Batch
@@ -31,7 +31,9 @@ def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> 
     """
     torch.manual_seed(0)
     model = build_model(name, len(CLASSES), "none", size=size).eval()
-    classifier = Classifier(model, Preprocess(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), CLASSES)
+    classifier = TorchClassifier(
+        model, Preprocess(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)), CLASSES
+    )
     pixels = prepared(classifier, pictures[:20])
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
@@ -51,7 +53,7 @@ def confident_classifier(name: str, size: int, pictures: list[NamedPicture]) -> 
     return classifier
 
 
-def prepared(classifier: Classifier, pictures: list[NamedPicture]) -> Pixels:
+def prepared(classifier: TorchClassifier, pictures: list[NamedPicture]) -> Pixels:
     return np.stack([classifier.preprocess.pixels(picture.open()) for picture in pictures])
 
 
@@ -69,11 +71,11 @@ def pictures() -> list[NamedPicture]:
 
 
 @pytest.fixture(scope="session")
-def classifier(pictures: list[NamedPicture]) -> Classifier:
+def classifier(pictures: list[NamedPicture]) -> TorchClassifier:
     classifier = confident_classifier("test_resnet", 128, pictures)
     return replace(classifier, calibration=Calibration(temperature=0.8, threshold=0.4))
 
 
 @pytest.fixture(scope="session")
-def exported(classifier: Classifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def exported(classifier: TorchClassifier, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export_onnx(classifier, tmp_path_factory.mktemp("export") / "model.onnx", model_name="test_resnet")

@@ -12,7 +12,7 @@ from snaptune.export.awkward import SHAPES, scene
 from snaptune.export.metadata import Metadata
 from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 from .conftest import CLASSES
 
@@ -28,7 +28,7 @@ def test_file_takes_bytes_of_any_size_and_gives_a_flat_vector_of_probabilities(e
         assert probabilities.sum() == pytest.approx(1)
 
 
-def test_file_describes_itself(exported: Path, classifier: Classifier) -> None:
+def test_file_describes_itself(exported: Path, classifier: TorchClassifier) -> None:
     properties = open_session(exported).get_modelmeta().custom_metadata_map
     metadata = Metadata.from_properties(properties, "model.onnx")
     assert metadata == Metadata(classifier.class_names, classifier.preprocess, "test_resnet", 0.4)
@@ -44,7 +44,7 @@ def test_file_is_one_file_without_traces_of_this_machine(exported: Path) -> None
 
 
 def test_export_says_nothing(
-    classifier: Classifier,
+    classifier: TorchClassifier,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -54,7 +54,7 @@ def test_export_says_nothing(
     assert [record for record in caplog.records if record.levelno >= logging.INFO] == []
 
 
-def test_export_leaves_the_classifier_as_it_was(classifier: Classifier, tmp_path: Path) -> None:
+def test_export_leaves_the_classifier_as_it_was(classifier: TorchClassifier, tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (2, 128, 128, 3), dtype=np.uint8)
     before = classifier.logits(pixels)
     export_onnx(classifier, tmp_path / "model.onnx", model_name="test_resnet")
@@ -78,7 +78,7 @@ def test_metadata_of_another_tool_is_refused() -> None:
 
 
 @pytest.mark.parametrize("key", ["class_names", "preprocess", "unknown_threshold"])
-def test_damaged_metadata_names_the_file(classifier: Classifier, key: str) -> None:
+def test_damaged_metadata_names_the_file(classifier: TorchClassifier, key: str) -> None:
     properties = Metadata(classifier.class_names, classifier.preprocess, "x").to_properties()
     with pytest.raises(ExportError, match=r"'other\.onnx'"):
         Metadata.from_properties(properties | {key: "{"}, "other.onnx")

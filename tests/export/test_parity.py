@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from snaptune.errors import ExportError
-from snaptune.export.latency import Latency
-from snaptune.export.parity import ALLOWED_DIFFERENCE, Certificate, Difference, certify
+from snaptune.export.certificate import ALLOWED_DIFFERENCE, Certificate, Difference, Latency
+from snaptune.export.parity import certify
 from snaptune.export.pictures import NamedPicture
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 from .conftest import CLASSES, prepared
 
@@ -21,11 +21,11 @@ Pictures = list[NamedPicture]
 
 
 @pytest.fixture(scope="module")
-def certificate(classifier: Classifier, exported: Path, pictures: Pictures) -> Certificate:
+def certificate(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> Certificate:
     return certify(classifier, exported, pictures)
 
 
-def test_answers_are_far_from_uniform(classifier: Classifier, pictures: Pictures) -> None:
+def test_answers_are_far_from_uniform(classifier: TorchClassifier, pictures: Pictures) -> None:
     probabilities = classifier.probabilities(prepared(classifier, pictures))
     assert probabilities.max(axis=1).mean() > 0.5
     assert len(set(probabilities.argmax(axis=1))) >= 4
@@ -38,13 +38,24 @@ def test_exported_file_answers_as_pytorch_does(certificate: Certificate, picture
     assert 0 < certificate.mean_difference <= certificate.largest_difference < ALLOWED_DIFFERENCE
 
 
-def test_certificate_says_what_was_compared(certificate: Certificate, exported: Path, tmp_path: Path) -> None:
-    certificate.write(tmp_path / "certificate.json")
-    saved = json.loads((tmp_path / "certificate.json").read_text())
+def test_certificate_says_what_was_compared(certificate: Certificate, exported: Path) -> None:
+    saved = json.loads(json.dumps(certificate.to_json()))
     assert saved["file"] == "model.onnx"
     assert saved["file_bytes"] == exported.stat().st_size
     assert len(saved["most_different"]) == 5
     assert {"torch", "onnxruntime", "snaptune", "python"} <= saved["versions"].keys()
+
+
+def test_certificate_can_be_read_again(certificate: Certificate) -> None:
+    timed = replace(certificate, latency_ms=Latency(8.25, 4.5, 2), notes=("a", "b"))
+    for one in (certificate, timed):
+        assert Certificate.from_json(json.dumps(one.to_json()), "certificate.json") == one
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"accuracy": 1, "latency_ms": null}'])
+def test_a_damaged_certificate_is_named(text: str) -> None:
+    with pytest.raises(ExportError, match=r"^'certificate\.json' is not a certificate of this version"):
+        Certificate.from_json(text, "certificate.json")
 
 
 def test_pictures_that_differ_most_come_first(certificate: Certificate) -> None:
@@ -80,7 +91,7 @@ def test_another_label_fails_and_names_the_picture(certificate: Certificate) -> 
 
 
 def test_an_answer_that_is_no_number_fails(
-    classifier: Classifier, exported: Path, pictures: Pictures
+    classifier: TorchClassifier, exported: Path, pictures: Pictures
 ) -> None:
     class NotANumber(nn.Module):
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -91,24 +102,26 @@ def test_an_answer_that_is_no_number_fails(
         broken.check()
 
 
-def test_another_model_fails(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_another_model_fails(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> None:
     other = nn.Sequential(classifier.model, nn.Threshold(0.0, 0.0))
     with pytest.raises(ExportError, match="does not answer as PyTorch does"):
         certify(replace(classifier, model=other), exported, pictures).check()
 
 
-def test_another_number_of_classes_fails(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_another_number_of_classes_fails(
+    classifier: TorchClassifier, exported: Path, pictures: Pictures
+) -> None:
     other = nn.Sequential(classifier.model, nn.Linear(len(CLASSES), 3))
     with pytest.raises(ExportError, match=r"knows 5 classes \(call, dislike, .*, the run 3"):
         certify(replace(classifier, model=other, class_names=CLASSES[:3]), exported, pictures)
 
 
-def test_nothing_to_compare_on_is_an_error(classifier: Classifier, exported: Path) -> None:
+def test_nothing_to_compare_on_is_an_error(classifier: TorchClassifier, exported: Path) -> None:
     with pytest.raises(ExportError, match="No pictures to compare"):
         certify(classifier, exported, [])
 
 
-def test_progress_sees_every_picture(classifier: Classifier, exported: Path, pictures: Pictures) -> None:
+def test_progress_sees_every_picture(classifier: TorchClassifier, exported: Path, pictures: Pictures) -> None:
     seen: list[tuple[int, int, str]] = []
 
     def watch(items: Iterable[int], total: int, title: str) -> Iterable[int]:

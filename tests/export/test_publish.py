@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from snaptune.errors import ExportError
 from snaptune.export.awkward import awkward_pictures
 from snaptune.export.publish import export_run, slower
 from snaptune.run_folder import Run
+from snaptune.scoring import evaluate
 
 
 def test_run_gets_a_model_and_a_certificate(tiny_run: Run, small_dataset: ImageDataset) -> None:
@@ -63,3 +66,23 @@ def test_an_unproven_file_does_not_become_the_model(
         export_run(tiny_run, small_dataset)
     assert not tiny_run.onnx_file.exists()
     assert json.loads(tiny_run.certificate_file.read_text())["allowed_difference"] == -1
+
+
+def test_the_report_shows_the_certificate_whichever_comes_first(
+    tiny_run: Run, small_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    shutil.copytree(tiny_run.path, run.path)
+    shutil.rmtree(run.path / "export", ignore_errors=True)
+    evaluate(run, small_dataset)
+    assert "model.onnx" not in run.report_file.read_text()
+    assert json.loads(run.report_json.read_text())["exports"] == []
+
+    exported = export_run(run, small_dataset)
+    page, figures = run.report_file.read_text(), run.report_json.read_text()
+    assert exported.sha256 in page
+    assert json.loads(figures)["exports"] == [json.loads(run.certificate_file.read_text())]
+
+    evaluate(run, small_dataset)
+    assert run.report_file.read_text() == page
+    assert run.report_json.read_text() == figures

@@ -11,26 +11,28 @@ from snaptune.export.parity import certify
 from snaptune.export.pictures import NamedPicture
 from snaptune.export.publish import network_inputs
 from snaptune.export.quantize import quantised, with_half_weights
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 
 @pytest.fixture(scope="module")
-def network(classifier: Classifier) -> onnx.ModelProto:
+def network(classifier: TorchClassifier) -> onnx.ModelProto:
     return network_graph(classifier)
 
 
 @pytest.fixture(scope="module")
-def int8(classifier: Classifier, network: onnx.ModelProto, pictures: list[NamedPicture]) -> onnx.ModelProto:
+def int8(
+    classifier: TorchClassifier, network: onnx.ModelProto, pictures: list[NamedPicture]
+) -> onnx.ModelProto:
     return quantised(network, network_inputs(classifier, pictures[:16]))
 
 
-def written(network: onnx.ModelProto, classifier: Classifier, path: Path) -> Path:
+def written(network: onnx.ModelProto, classifier: TorchClassifier, path: Path) -> Path:
     path.write_bytes(with_recipe(network, describe(classifier, "test_resnet")).SerializeToString())
     return path
 
 
 def test_half_weights_are_half_the_size_and_answer_nearly_alike(
-    classifier: Classifier, network: onnx.ModelProto, pictures: list[NamedPicture], tmp_path: Path
+    classifier: TorchClassifier, network: onnx.ModelProto, pictures: list[NamedPicture], tmp_path: Path
 ) -> None:
     full = written(network, classifier, tmp_path / "full.onnx")
     half = written(with_half_weights(network), classifier, tmp_path / "half.onnx")
@@ -49,7 +51,7 @@ def test_a_tensor_beyond_16_bits_stays_as_it_is(network: onnx.ModelProto) -> Non
 
 
 def test_int8_answers_nearly_alike_in_steps_finer_than_a_byte(
-    classifier: Classifier, int8: onnx.ModelProto, pictures: list[NamedPicture], tmp_path: Path
+    classifier: TorchClassifier, int8: onnx.ModelProto, pictures: list[NamedPicture], tmp_path: Path
 ) -> None:
     certificate = certify(classifier, written(int8, classifier, tmp_path / "int8.onnx"), pictures[:20])
     assert certificate.equal_top1 >= 0.8
@@ -71,7 +73,7 @@ def test_weights_have_a_scale_for_each_channel(int8: onnx.ModelProto) -> None:
 
 
 def test_quantising_says_nothing(
-    classifier: Classifier,
+    classifier: TorchClassifier,
     network: onnx.ModelProto,
     pictures: list[NamedPicture],
     capfd: pytest.CaptureFixture[str],

@@ -13,22 +13,21 @@ from snaptune.errors import ExportError
 from snaptune.export.onnx import export_onnx
 from snaptune.export.pictures import NamedPicture
 from snaptune.export.runtime import OnnxClassifier
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 
 from .conftest import confident_classifier
 
 WITHOUT_TORCH = """
 import json, sys
-for name in ("torch", "timm", "safetensors", "accelerate", "onnx", "onnxscript", "torchvision"):
-    sys.modules[name] = None
-from snaptune.export.runtime import OnnxClassifier
+import snaptune as st
 model, *pictures = sys.argv[1:]
-print(json.dumps([answer.top for answer in OnnxClassifier.load(model).predict(pictures)]))
+print(json.dumps([answer.top for answer in st.Classifier.load(model).predict(pictures)]))
+assert "torch" not in sys.modules
 """
 
 
 def test_file_alone_answers_as_the_classifier(
-    classifier: Classifier, exported: Path, pictures: list[NamedPicture]
+    classifier: TorchClassifier, exported: Path, pictures: list[NamedPicture]
 ) -> None:
     images = [picture.open() for picture in pictures]
     given = OnnxClassifier.load(exported).predict([*images])
@@ -46,7 +45,7 @@ def test_one_picture_gives_one_answer(exported: Path, pictures: list[NamedPictur
 
 def test_file_answers_unknown_below_its_threshold(exported: Path, pictures: list[NamedPicture]) -> None:
     cautious = OnnxClassifier.load(exported, may_abstain=True)
-    assert cautious.metadata.threshold == 0.4
+    assert cautious.calibration.threshold == 0.4
     for picture in pictures:
         answer = cautious.predict(picture.open())
         assert (answer.label == UNKNOWN) == (answer.confidence <= 0.4)

@@ -33,11 +33,11 @@ def test_the_packaged_weights_are_imagenet_weights() -> None:
     import timm
     from skimage import data
 
-    from snaptune.prediction import Classifier
+    from snaptune.prediction import TorchClassifier
 
     model = timm.create_model("tf_efficientnet_lite0")
     model.load_state_dict(packaged_weights(model))
-    classifier = Classifier(
+    classifier = TorchClassifier(
         model.eval(), preprocess_for("tf_efficientnet_lite0", 224), tuple(map(str, range(1000)))
     )
     coffee, cat = data.coffee(), data.chelsea()  # type: ignore[no-untyped-call]

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 
 
 def add_to(commands: Commands) -> None:
-    parser = commands.add_parser("export", help="write model.onnx, proven to answer as PyTorch does")
+    parser = commands.add_parser("export", help="write a model file, proven to answer as PyTorch does")
     add_run(parser)
     add_data(parser, of_run=True)
+    parser.add_argument(
+        "--format",
+        default="onnx",
+        metavar="FORMAT",
+        help="onnx, openvino (needs the 'openvino' extra) or pt2 (torch.export) (default: onnx)",
+    )
     parser.add_argument(
         "--weights",
         default="fp32",
@@ -39,21 +45,34 @@ def run(args: argparse.Namespace) -> None:
 
     opened = Run.open(args.run_path)
     dataset = open_data(args, opened)
-    export_and_show(opened, dataset, weights=args.weights, max_drop=args.max_drop, force=args.force)
+    export_and_show(
+        opened,
+        dataset,
+        format=args.format,
+        weights=args.weights,
+        max_drop=args.max_drop,
+        force=args.force,
+    )
 
 
 def export_and_show(
     run: Run,
     dataset: ImageDataset,
     *,
+    format: str = "onnx",
     weights: str = "fp32",
     max_drop: float | None = None,
     force: bool = False,
 ) -> None:
-    """Export to ONNX, certify on the validation part, print what was proven; `max_drop` in points."""
+    """Export, certify on the validation part, print what was proven; `max_drop` in points."""
     from snaptune.cli.progress import bar
     from snaptune.export.publish import MAX_DROP, export_run
 
     allowed = MAX_DROP if max_drop is None else max_drop / 100
-    certificate = export_run(run, dataset, progress=bar, weights=weights, max_drop=allowed, force=force)
-    print(f"{certificate.summary()}\nmodel        {run.onnx_file}\ncertificate  {run.certificate_file}")
+    certificate = export_run(
+        run, dataset, progress=bar, format=format, weights=weights, max_drop=allowed, force=force
+    )
+    print(
+        f"{certificate.summary()}\nmodel        {run.exported_file(format)}"
+        f"\ncertificate  {run.certificate_of(format)}"
+    )

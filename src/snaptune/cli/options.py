@@ -63,9 +63,11 @@ def _minutes(text: str) -> float:
     raise argparse.ArgumentTypeError(f"'{text}' is not a time; write 90s, 5m or 2h")
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """RUN, the argument of every command on a finished run."""
-    parser.add_argument("run_path", metavar="RUN", help="a run, or a project folder (its newest run)")
+def add_run(parser: argparse.ArgumentParser, or_else: str = "") -> None:
+    """RUN, the argument of every command on a finished run; `or_else` says what else it may be."""
+    parser.add_argument(
+        "run_path", metavar="RUN", help=f"a run, or a project folder (its newest run){or_else}"
+    )
 
 
 def add_out(parser: argparse.ArgumentParser, default: str, what: str) -> None:

@@ -25,7 +25,7 @@ def add_to(commands: Commands) -> None:
         help="name what is on pictures",
         epilog=f"Exit code {SOME_FAILED}: some pictures could not be read; their rows hold the error.",
     )
-    add_run(parser)
+    add_run(parser, "; or an exported model.onnx, which needs no PyTorch")
     parser.add_argument(
         "inputs",
         metavar="INPUT",
@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise ConfigError(f"--top {args.top} must be at least 1.")
 
-    from snaptune.cli.progress import counted
+    from snaptune.answers import UNKNOWN
+    from snaptune.classifier import Classifier
     from snaptune.cli.rows import FORMATS
     from snaptune.inputs.expand import expand, is_camera
     from snaptune.inputs.fetch import Limits
-    from snaptune.prediction import UNKNOWN, Classifier
     from snaptune.prediction_stream import predict_stream
 
     classifier = Classifier.load(args.run_path, may_abstain=args.unknown)
@@ -88,9 +88,15 @@ def run(args: argparse.Namespace) -> int:
         tally.counting(rows), min(args.top, len(names)), max(map(len, (*names, UNKNOWN)))
     )
     with _output(args.out) as file:
-        for line in counted(lines, "Predicting") if file is not sys.stdout else lines:
+        for line in _counted(lines) if file is not sys.stdout else lines:
             print(_encodable(line, file.encoding), file=file, flush=file is sys.stdout)
     return tally.told()
+
+
+def _counted(lines: Iterator[str]) -> Iterable[str]:
+    from snaptune.cli.progress import counted
+
+    return counted(lines, "Predicting")
 
 
 class Tally:

@@ -12,13 +12,8 @@ import numpy as np
 from snaptune.data.columns import PART_NAMES, coded
 from snaptune.data.dataset import Codes, Files, ImageDataset, strings
 from snaptune.errors import DataError, shown
+from snaptune.images.load import IMAGE_SUFFIXES
 
-IMAGE_SUFFIXES = frozenset(
-    (
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif"),
-        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".qoi"),
-    )
-)
 _NOT_DATA = frozenset(("thumbs.db", "desktop.ini", "__macosx"))
 
 

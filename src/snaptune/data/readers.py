@@ -7,14 +7,13 @@ from importlib import resources
 from pathlib import Path
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.folders import IMAGE_SUFFIXES, from_folder
+from snaptune.data.folders import from_folder
 from snaptune.data.hub import from_hub, from_local_copy, is_local_copy
 from snaptune.data.shards import from_shards, is_shards
 from snaptune.data.tables import TABLE_SUFFIXES, Columns, from_table
 from snaptune.errors import DataError, closest
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "Columns",
     "from_folder",
     "from_hub",

@@ -16,8 +16,8 @@ import pyarrow as pa
 
 from snaptune.data.columns import PART_NAMES, check_unique, coded, names_of
 from snaptune.data.dataset import Codes, ImageDataset, Ints, Strings, stamp_of_files
-from snaptune.data.folders import IMAGE_SUFFIXES
 from snaptune.errors import DataError, ImageError, shown
+from snaptune.images.load import IMAGE_SUFFIXES
 
 _LABEL_SUFFIXES = (".cls", ".json", ".txt")
 _MAX_LABEL_BYTES = 2**20

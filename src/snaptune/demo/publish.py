@@ -11,7 +11,7 @@ from snaptune.data.splits import read_split
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.errors import DemoError
 from snaptune.images.load import load_image
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, read_json
 
 SAMPLES = 24
@@ -22,7 +22,7 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
     if not run.onnx_file.is_file():
         raise DemoError(f"'{run.path}' has no exported model yet. Make one: snaptune export {run.path}")
     held_out = read_split(run.split_file, dataset).indices("validation")
-    samples = demo_samples(Classifier.load(run), dataset, held_out)
+    samples = demo_samples(TorchClassifier.load(run), dataset, held_out)
     return build_demo(
         run.onnx_file,
         samples,
@@ -33,13 +33,13 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
     )
 
 
-def demo_samples(classifier: Classifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:
+def demo_samples(classifier: TorchClassifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:
     """One picture of each class, the first by id, with PyTorch's probabilities."""
     _, first = np.unique(dataset.labels[indices], return_index=True)
     return [_sample(classifier, dataset, int(index)) for index in indices[first][:SAMPLES]]
 
 
-def _sample(classifier: Classifier, dataset: ImageDataset, index: int) -> DemoSample:
+def _sample(classifier: TorchClassifier, dataset: ImageDataset, index: int) -> DemoSample:
     name, data = str(dataset.ids[index]), dataset.source.read(index)
     pixels = classifier.preprocess.pixels(load_image(data, name))
     [probabilities] = classifier.probabilities(pixels[None])

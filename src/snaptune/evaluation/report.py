@@ -15,10 +15,17 @@ from snaptune.evaluation.calibration import CalibrationError
 from snaptune.evaluation.intervals import Estimate, percent
 from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart, reliability_diagram
 from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Hardship, Share, Trust
+from snaptune.export.certificate import Certificate
 
 MOST_CLASSES = 40
 """Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
+MOST_NAMED = 20
+"""Pictures named that an exported file answers otherwise."""
 _INTERVAL = "95 % interval"
+
+
+_EXPORTED = "<!-- exported -->", "<!-- /exported -->"
+"""Around what is known of exported files; no text from data can hold either, since it is escaped."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Background:
     mistakes: Sequence[Mistake]
     settings: Mapping[str, object]
     environment: Mapping[str, object]
+    certificates: Sequence[Certificate] = ()
 
 
 def render(report: EvaluationReport, background: Background) -> str:
@@ -70,6 +78,9 @@ def render(report: EvaluationReport, background: Background) -> str:
         _confusion(report),
         _classes(report.classes),
         _hardships(report.hardships),
+        _EXPORTED[0],
+        _exported(background.certificates, report.trust.calibration.temperature),
+        _EXPORTED[1],
         _curves(background.epochs),
         _keys("Settings", background.settings),
         _keys("Environment", background.environment),
@@ -284,6 +295,72 @@ def _hardships(hardships: Sequence[Hardship]) -> str:
     note = "The same pictures made worse after they were resized. Each change is paired, picture by picture."
     body = rows and _card("Under worse conditions", f"<table>{head}<tbody>{rows}</tbody></table>")
     return _section("Under worse conditions", note, body)
+
+
+def with_certificates(page: str, certificates: Sequence[Certificate], temperature: float) -> str:
+    """A rendered page with these certificates in place of its own; `temperature` is the run's."""
+    before, start, rest = page.partition(_EXPORTED[0])
+    _, end, after = rest.partition(_EXPORTED[1])
+    return f"{before}{start}{_exported(certificates, temperature)}{end}{after}" if end else page
+
+
+def _exported(certificates: Sequence[Certificate], temperature: float) -> str:
+    """What was proven of each exported file, a column a file, and which pictures it answers otherwise."""
+    if not certificates:
+        return ""
+    columns = [_proven(one) for one in certificates]
+    rows = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>'
+        + "".join(f"<td>{escape(column[name])}</td>" for column in columns)
+        + "</tr>"
+        for name in columns[0]
+    )
+    head = _table_head(("", *(f"{one.file} ({one.weights})" for one in certificates)))
+    note = (
+        "The same pictures through PyTorch and through the file: the validation part, and awkward ones "
+        "(extreme shapes, EXIF orientations, transparency, 16 bits, CMYK, noise)."
+    )
+    remarks = [remark for one in certificates for remark in _remarks(one, temperature)]
+    listed = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
+    table = _card("Exported files", f"<table>{head}<tbody>{rows}</tbody></table>")
+    return _section("Exported files", note, f'{table}<ul class="note">{listed}</ul>')
+
+
+def _proven(one: Certificate) -> dict[str, str]:
+    """The rows of one file's column; what it is judged by stands beside what is allowed."""
+    by_answers, drop = one.allowed_drop is None, one.accuracy and one.accuracy.drop
+    allowed = f" (allowed {one.allowed_difference:g})" if by_answers else ""
+    interval = f"{100 * drop.low:.1f} to {100 * drop.high:.1f}, n = {drop.n}" if drop else ""
+    points = "" if one.allowed_drop is None else f"; allowed {100 * one.allowed_drop:g}"
+    latency = one.latency_ms
+    return {
+        "Judged": "failed" if one.problem() else "passed",
+        "Same label": f"{percent(one.equal_top1, 2)} of {one.pictures} pictures",
+        "Largest difference of a probability": f"{one.largest_difference:.1e}{allowed}",
+        "Mean difference": f"{one.mean_difference:.1e}",
+        "Points of accuracy lost": f"{100 * drop.value:.1f} ({_INTERVAL} {interval}{points})" if drop else "",
+        "One 640x480 picture, 1 thread": f"{latency.one_thread:.1f} ms" if latency else "",
+        "All threads": f"{latency.all_threads:.1f} ms ({latency.threads})" if latency else "",
+        "Size": f"{one.file_bytes / 1e6:.1f} MB",
+    }
+
+
+def _remarks(one: Certificate, temperature: float) -> list[str]:
+    """Sentences on one file: what does not hold any more, who differs, what it was made and run with."""
+    remarks = [f"{one.file}: {note}" for note in one.notes] or list(filter(None, [one.problem()]))
+    if one.temperature != temperature:
+        remarks.append(
+            f"{one.file} was exported with temperature {one.temperature:.2f}; the run's is {temperature:.2f} "
+            "since it was evaluated. Export it again."
+        )
+    if one.other_label:
+        shown = ", ".join(
+            f"{row.name} ({row.pytorch} → {row.exported})" for row in one.other_label[:MOST_NAMED]
+        )
+        more = ", …" if len(one.other_label) > MOST_NAMED else ""
+        remarks.append(f"{one.file} answers {len(one.other_label)} pictures otherwise: {shown}{more}")
+    made = ", ".join(f"{name} {number}" for name, number in one.versions.items())
+    return [*remarks, f"{one.file}: SHA-256 {one.sha256}; {made}"]
 
 
 def _curves(epochs: Sequence[Epoch]) -> str:

@@ -5,38 +5,23 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
 from snaptune.export.awkward import scene
-from snaptune.export.runtime import answer, open_session
+from snaptune.export.certificate import Latency
+from snaptune.export.opened import open_exported
 
 WARM_UPS, RUNS, PATIENCE = 3, 30, 3.0
 """Runs before the clock starts; runs measured at most; seconds measured at most."""
 
 
-@dataclass(frozen=True)
-class Latency:
-    """Median milliseconds for one 640x480 picture, recipe included, with one and with all threads."""
-
-    one_thread: float
-    all_threads: float
-    threads: int
-
-    def __str__(self) -> str:
-        return (
-            f"one 640x480 picture takes {self.one_thread:.1f} ms with 1 thread, "
-            f"{self.all_threads:.1f} with {self.threads}"
-        )
-
-
-def onnx_latency(path: Path) -> Latency:
+def exported_latency(path: Path) -> Latency:
     picture = scene(640, 480)
 
     def timed(threads: int) -> float:
-        session = open_session(path, threads)
-        return median_ms(lambda: answer(session, picture))
+        opened = open_exported(path, threads)
+        return median_ms(lambda: opened.answer(picture))
 
     threads = cpu_count() or 1
     return Latency(timed(1), timed(threads), threads)
@@ -45,12 +30,12 @@ def onnx_latency(path: Path) -> Latency:
 def times_as_fast(path: Path, other: Path) -> float:
     """How many times as fast as `other` a file is: one thread, in turns, the best run of each."""
     picture = scene(640, 480)
-    sessions = [open_session(path, 1), open_session(other, 1)]
+    both = [open_exported(path, 1), open_exported(other, 1)]
     best = [float("inf"), float("inf")]
     for _ in range(WARM_UPS + RUNS):
-        for index, session in enumerate(sessions):
+        for index, opened in enumerate(both):
             start = time.perf_counter()
-            answer(session, picture)
+            opened.answer(picture)
             best[index] = min(best[index], time.perf_counter() - start)
     return best[1] / best[0]
 

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from snaptune.errors import ExportError
 from snaptune.export.metadata import Metadata
 from snaptune.export.recipe import IR_VERSION, OPSET, recipe_graph, recipe_text
-from snaptune.prediction import Classifier
+from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import write_bytes
 
 
-def export_onnx(classifier: Classifier, path: Path, *, model_name: str) -> Path:
+def export_onnx(classifier: TorchClassifier, path: Path, *, model_name: str) -> Path:
     """Write the recipe, the network and the softmax as one self-describing file.
 
     Input `image`: uint8 [height, width, 3], an upright RGB picture of any size. Output `probs`:
@@ -28,13 +28,13 @@ def export_onnx(classifier: Classifier, path: Path, *, model_name: str) -> Path:
     return path
 
 
-def describe(classifier: Classifier, model_name: str) -> Metadata:
+def describe(classifier: TorchClassifier, model_name: str) -> Metadata:
     return Metadata(
         classifier.class_names, classifier.preprocess, model_name, classifier.calibration.threshold
     )
 
 
-def network_graph(classifier: Classifier) -> onnx.ModelProto:
+def network_graph(classifier: TorchClassifier) -> onnx.ModelProto:
     """The network alone: `pixels`, normalised float32 [1, 3, size, size], to `probs` [classes]."""
     size = classifier.preprocess.size
     model = copy.deepcopy(classifier.model).to(memory_format=torch.contiguous_format)

@@ -15,14 +15,19 @@ from snaptune.data.prepared import Progress, silent
 from snaptune.data.splits import read_split
 from snaptune.errors import ExportError
 from snaptune.export.awkward import awkward_pictures
-from snaptune.export.latency import onnx_latency, times_as_fast
+from snaptune.export.certificate import Certificate
+from snaptune.export.latency import exported_latency, times_as_fast
 from snaptune.export.onnx import describe, network_graph, with_recipe
-from snaptune.export.parity import Certificate, certify
+from snaptune.export.opened import files_of
+from snaptune.export.openvino import to_openvino
+from snaptune.export.parity import certify
 from snaptune.export.pictures import NamedPicture, pictures_of
+from snaptune.export.pt2 import to_pt2
 from snaptune.export.quantize import CALIBRATION_PICTURES, Inputs, quantised, with_half_weights
+from snaptune.export.reported import show_certificates
 from snaptune.models.build import normalise
-from snaptune.prediction import Classifier
-from snaptune.run_folder import Run, write_bytes
+from snaptune.prediction import TorchClassifier
+from snaptune.run_folder import EXPORTED, Run, write_bytes, write_json
 
 FALLBACKS = {"fp32": ("fp32",), "fp16": ("fp16", "fp32"), "int8": ("int8", "fp16", "fp32")}
 """The weights that can be asked for, and what is tried in turn."""
@@ -36,11 +41,15 @@ def export_run(
     dataset: ImageDataset,
     progress: Progress = silent,
     *,
+    format: str = "onnx",
     weights: str = "fp32",
     max_drop: float = MAX_DROP,
     force: bool = False,
 ) -> Certificate:
     """Write the run's `model.onnx` and `certificate.json`, compared on validation and awkward pictures.
+
+    Other formats are `openvino` (made from the ONNX file) and `pt2` (torch.export, 32-bit weights only);
+    each is compared through its own runtime and has a certificate of its own.
 
     Smaller weights that lose more than `max_drop` of accuracy, or 8-bit ones that are slower, give way
     to the next larger, and the certificate notes why; with `force` they are written nevertheless.
@@ -49,14 +58,23 @@ def export_run(
     """
     if weights not in FALLBACKS:
         raise ExportError(f"weights '{weights}' must be one of: {', '.join(FALLBACKS)}.")
-    run.onnx_file.unlink(missing_ok=True)
+    if format not in EXPORTED:
+        raise ExportError(f"format '{format}' must be one of: {', '.join(EXPORTED)}.")
+    if format == "pt2" and weights != "fp32":
+        raise ExportError(f"pt2 files hold fp32 weights only, not {weights}. Use --format onnx or openvino.")
+    target = run.exported_file(format)
+    for file in files_of(target):
+        file.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory(dir=run.path) as folder:
-        workshop = Workshop.open(run, dataset, Path(folder))
+        workshop = Workshop.open(run, dataset, Path(folder), format)
         certificate = _first_that_passes(workshop, weights, max_drop, progress, force=force)
-        certificate.write(run.certificate_file)
+        write_json(run.certificate_of(format), certificate.to_json())
+        show_certificates(run)
         if not (force and weights == certificate.weights != "fp32"):
             certificate.check()
-        workshop.draft(certificate.weights).replace(run.onnx_file)
+        drafts = files_of(workshop.draft(certificate.weights))
+        for draft, file in zip(drafts, files_of(target), strict=True):
+            draft.replace(file)
     return certificate
 
 
@@ -77,10 +95,8 @@ def _first_that_passes(
 
 def _problem(certificate: Certificate, workshop: Workshop) -> str:
     """Why smaller weights should give way to larger ones; empty where they need not."""
-    try:
-        certificate.check()
-    except ExportError as error:
-        return str(error)
+    if problem := certificate.problem():
+        return problem
     if certificate.weights == "int8":
         return slower(times_as_fast(workshop.draft("int8"), workshop.draft("fp32")))
     return ""
@@ -99,36 +115,48 @@ class Workshop:
 
     run: Run
     folder: Path
-    classifier: Classifier
+    classifier: TorchClassifier
     network: onnx.ModelProto
     training: list[NamedPicture]
     judged_on: list[NamedPicture]
+    format: str = "onnx"
 
     @classmethod
-    def open(cls, run: Run, dataset: ImageDataset, folder: Path) -> Workshop:
-        classifier = Classifier.load(run)
+    def open(cls, run: Run, dataset: ImageDataset, folder: Path, format: str = "onnx") -> Workshop:
+        classifier = TorchClassifier.load(run)
         split = read_split(run.split_file, dataset)
         training = np.random.default_rng(0).permutation(split.indices("train"))[:CALIBRATION_PICTURES]
         judged_on = pictures_of(dataset, split.indices("validation")) + awkward_pictures()
         network = network_graph(classifier)
-        return cls(run, folder, classifier, network, pictures_of(dataset, training), judged_on)
+        return cls(run, folder, classifier, network, pictures_of(dataset, training), judged_on, format)
+
+    def in_format(self, format: str) -> Workshop:
+        return replace(self, format=format)
 
     def draft(self, kind: str) -> Path:
         """The file with weights of this kind, not yet judged."""
-        path = self.folder / f"{kind}.onnx"
+        path = self.folder / kind / EXPORTED[self.format]
         if not path.exists():
-            whole = with_recipe(self._network(kind), describe(self.classifier, self.run.config().model))
-            write_bytes(path, whole.SerializeToString())
+            self._write(kind, path)
         return path
+
+    def _write(self, kind: str, path: Path) -> None:
+        metadata = describe(self.classifier, self.run.config().model)
+        if self.format == "pt2":
+            to_pt2(self.classifier, metadata, path)
+            return
+        if self.format == "openvino":
+            to_openvino(self.in_format("onnx").draft(kind), path)
+            return
+        write_bytes(path, with_recipe(self._network(kind), metadata).SerializeToString())
 
     def certificate(self, kind: str, max_drop: float, progress: Progress) -> Certificate:
         draft = self.draft(kind)
         return replace(
             certify(self.classifier, draft, self.judged_on, progress),
-            file=self.run.onnx_file.name,
             weights=kind,
             allowed_drop=None if kind == "fp32" else max_drop,
-            latency_ms=onnx_latency(draft),
+            latency_ms=exported_latency(draft),
         )
 
     def _network(self, kind: str) -> onnx.ModelProto:
@@ -137,7 +165,7 @@ class Workshop:
         return with_half_weights(self.network) if kind == "fp16" else self.network
 
 
-def network_inputs(classifier: Classifier, pictures: list[NamedPicture]) -> Inputs:
+def network_inputs(classifier: TorchClassifier, pictures: list[NamedPicture]) -> Inputs:
     """Pictures through the recipe, one at a time: float32 [1, 3, size, size]."""
     for picture in pictures:
         pixels = torch.from_numpy(classifier.preprocess.pixels(picture.open())[np.newaxis])

@@ -6,7 +6,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,17 @@ SMALLEST_HALVED = 1024
 Inputs = Iterator[npt.NDArray[np.float32]]
 
 
-def quantised(network: onnx.ModelProto, inputs: Inputs) -> onnx.ModelProto:
+def quantised(
+    network: onnx.ModelProto,
+    inputs: Inputs,
+    *,
+    percentile: float = PERCENTILE,
+    in_float: Collection[str] = (),
+) -> onnx.ModelProto:
     """The network in 8 bits: activations unsigned, weights signed with a scale for each channel.
 
     `inputs` are normalised training pictures, float32 [1, 3, size, size], from which the ranges of the
-    activations are taken.
+    activations are taken. Nodes named `in_float` stay as they are.
     """
     quiet = contextlib.redirect_stdout(io.StringIO())  # the quantiser prints what it does
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet:
@@ -48,6 +54,7 @@ def quantised(network: onnx.ModelProto, inputs: Inputs) -> onnx.ModelProto:
         onnx.save(network, plain)
         quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)
         kept = [node.name for node in onnx.load(ready).graph.node if node.op_type in KEPT_IN_FLOAT]
+        kept += in_float
         quantize_static(
             str(ready),
             str(result),
@@ -58,7 +65,7 @@ def quantised(network: onnx.ModelProto, inputs: Inputs) -> onnx.ModelProto:
             per_channel=True,
             nodes_to_exclude=kept,
             calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"CalibPercentile": PERCENTILE},
+            extra_options={"CalibPercentile": percentile},
         )
         return onnx.load(result)
 

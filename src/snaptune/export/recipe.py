@@ -5,6 +5,9 @@ pixels differ from Pillow's by one step, which moves a trained model's probabili
 OpenVINO ignores the antialiasing without a word, and others reject it. Here each pass gathers the
 rows that a result depends on and multiplies them with Pillow's own weights, whole numbers of 22 bits,
 a byte at a time: whole numbers come out the same on every machine.
+
+OpenVINO computes in 32 bits whatever the graph says, and some of that wrong (2026.4: doubles become
+floats; Div, Mod and ReduceSum of whole numbers go through floats). What is here avoids or mends that.
 """
 
 from __future__ import annotations
@@ -80,11 +83,12 @@ _CONSTANTS = f"""pre_0 = Constant <value = int64[1] {{0}}> ()
     pre_nought = Constant <value = double {{0.0}}> ()
     pre_half = Constant <value = double {{0.5}}> ()
     pre_one = Constant <value = double {{1.0}}> ()
-    pre_unit = Constant <value = double {{{2.0**UNIT_BITS}}}> ()
-    pre_whole_unit = Constant <value = int32 {{{2**UNIT_BITS}}}> ()
-    pre_half_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 1)}}}> ()
+    pre_2_to_7 = Constant <value = int64 {{128}}> ()
+    pre_2_to_8 = Constant <value = int64 {{256}}> ()
+    pre_whole_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 8)}}}> ()
+    pre_half_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 9)}}}> ()
     pre_256 = Constant <value = int32 {{256}}> ()
-    pre_places = Constant <value = int32[3, 1] {{65536, 256, 1}}> ()"""
+    pre_places = Constant <value = int64[3, 1] {{65536, 256, 1}}> ()"""
 
 
 def _fitted(side: str) -> str:
@@ -98,8 +102,9 @@ def _fitted(side: str) -> str:
 def _weights(side: str) -> str:
     """Which rows each result depends on, and by how much: int64 [out, taps] and uint8 [out, 3, taps].
 
-    A triangle as wide as the scale, around the middle of the result; rows outside the picture
-    count for nothing. In the order of Pillow's own arithmetic, in doubles as there.
+    A triangle as wide as the scale, around the middle of the result; rows outside the picture count for
+    nothing. In whole numbers throughout: a weight is 2**22 times a quotient of two of them, which Pillow's
+    doubles round the same way while the divisor is below 2**22 (sides of 16,000 pixels and more).
     """
     return f"""pre_in_{side} = Cast <to = 11> (pre_{side})
     pre_out_{side} = Cast <to = 11> (pre_fitted_{side})
@@ -118,37 +123,80 @@ def _weights(side: str) -> str:
     pre_start_{side} = Sub (pre_centre_{side}, pre_reach_{side})
     pre_start_up_{side} = Add (pre_start_{side}, pre_half)
     pre_first_{side} = Floor (pre_start_up_{side})
-    pre_row_{side} = Add (pre_first_{side}, pre_taps_{side})
-    pre_offset_{side} = Sub (pre_row_{side}, pre_centre_{side})
-    pre_middle_offset_{side} = Add (pre_offset_{side}, pre_half)
-    pre_slope_{side} = Div (pre_one, pre_reach_{side})
-    pre_signed_{side} = Mul (pre_middle_offset_{side}, pre_slope_{side})
-    pre_distance_{side} = Abs (pre_signed_{side})
-    pre_below_one_{side} = Sub (pre_one, pre_distance_{side})
-    pre_triangle_{side} = Max (pre_below_one_{side}, pre_nought)
-    pre_last_{side} = Sub (pre_in_{side}, pre_one)
-    pre_not_before_{side} = Max (pre_row_{side}, pre_nought)
-    pre_held_{side} = Min (pre_not_before_{side}, pre_last_{side})
-    pre_inside_{side} = Equal (pre_held_{side}, pre_row_{side})
-    pre_raw_{side} = Where (pre_inside_{side}, pre_triangle_{side}, pre_nought)
+    pre_tap_row_{side} = Add (pre_first_{side}, pre_taps_{side})
+    pre_row_{side} = Cast <to = 7> (pre_tap_row_{side})
+    pre_twice_row_{side} = Add (pre_row_{side}, pre_row_{side})
+    pre_odd_row_{side} = Add (pre_twice_row_{side}, pre_1)
+    pre_flat_result_{side} = Cast <to = 7> (pre_results_{side})
+    pre_result_{side} = Unsqueeze (pre_flat_result_{side}, pre_1)
+    pre_twice_result_{side} = Add (pre_result_{side}, pre_result_{side})
+    pre_odd_result_{side} = Add (pre_twice_result_{side}, pre_1)
+    pre_row_middle_{side} = Mul (pre_odd_row_{side}, pre_fitted_{side})
+    pre_result_middle_{side} = Mul (pre_odd_result_{side}, pre_{side})
+    pre_offset_{side} = Sub (pre_row_middle_{side}, pre_result_middle_{side})
+    pre_distance_{side} = Abs (pre_offset_{side})
+    pre_wider_{side} = Max (pre_{side}, pre_fitted_{side})
+    pre_width_of_triangle_{side} = Add (pre_wider_{side}, pre_wider_{side})
+    pre_below_{side} = Sub (pre_width_of_triangle_{side}, pre_distance_{side})
+    pre_triangle_{side} = Max (pre_below_{side}, pre_0)
+    pre_last_{side} = Sub (pre_{side}, pre_1)
+    pre_not_before_{side} = Max (pre_row_{side}, pre_0)
+    pre_index_{side} = Min (pre_not_before_{side}, pre_last_{side})
+    pre_inside_{side} = Equal (pre_index_{side}, pre_row_{side})
+    pre_raw_{side} = Where (pre_inside_{side}, pre_triangle_{side}, pre_0)
     pre_total_{side} = ReduceSum (pre_raw_{side}, pre_1)
-    pre_share_{side} = Div (pre_raw_{side}, pre_total_{side})
-    pre_units_{side} = Mul (pre_share_{side}, pre_unit)
-    pre_units_up_{side} = Add (pre_units_{side}, pre_half)
-    pre_whole_{side} = Cast <to = 6> (pre_units_up_{side})
+    pre_divisor_{side} = Add (pre_total_{side}, pre_total_{side})
+    pre_top_{side} = Mul (pre_raw_{side}, pre_2_to_7)
+    {_digit("high", f"pre_top_{side}", side)}
+    pre_next_{side} = Mul (pre_rest_high_{side}, pre_2_to_8)
+    {_digit("middle", f"pre_next_{side}", side)}
+    pre_lowest_{side} = Mul (pre_rest_middle_{side}, pre_2_to_8)
+    pre_lowest_up_{side} = Add (pre_lowest_{side}, pre_total_{side})
+    {_digit("low", f"pre_lowest_up_{side}", side)}
+    pre_upper_{side} = Mul (pre_digit_high_{side}, pre_2_to_8)
+    pre_upper_two_{side} = Add (pre_upper_{side}, pre_digit_middle_{side})
+    pre_upper_placed_{side} = Mul (pre_upper_two_{side}, pre_2_to_8)
+    pre_whole_{side} = Add (pre_upper_placed_{side}, pre_digit_low_{side})
     pre_lines_{side} = Unsqueeze (pre_whole_{side}, pre_1)
     pre_shifted_{side} = Div (pre_lines_{side}, pre_places)
-    pre_digits_{side} = Mod (pre_shifted_{side}, pre_256)
-    pre_bytes_{side} = Cast <to = 2> (pre_digits_{side})
-    pre_index_{side} = Cast <to = 7> (pre_held_{side})"""
+    pre_byte_{side} = Mod (pre_shifted_{side}, pre_2_to_8)
+    pre_bytes_{side} = Cast <to = 2> (pre_byte_{side})"""
+
+
+def _digit(name: str, numerator: str, side: str) -> str:
+    """One digit of a long division by the divisor, and its rest.
+
+    The quotient is checked by multiplying back: OpenVINO divides whole numbers as 32-bit floats.
+    """
+    suffix = f"{name}_{side}"
+    return f"""pre_guess_{suffix} = Div ({numerator}, pre_divisor_{side})
+    pre_back_{suffix} = Mul (pre_guess_{suffix}, pre_divisor_{side})
+    pre_left_{suffix} = Sub ({numerator}, pre_back_{suffix})
+    pre_is_less_{suffix} = GreaterOrEqual (pre_left_{suffix}, pre_divisor_{side})
+    pre_less_{suffix} = Cast <to = 7> (pre_is_less_{suffix})
+    pre_is_more_{suffix} = Less (pre_left_{suffix}, pre_0)
+    pre_more_{suffix} = Cast <to = 7> (pre_is_more_{suffix})
+    pre_raised_{suffix} = Add (pre_guess_{suffix}, pre_less_{suffix})
+    pre_digit_{suffix} = Sub (pre_raised_{suffix}, pre_more_{suffix})
+    pre_taken_{suffix} = Mul (pre_digit_{suffix}, pre_divisor_{side})
+    pre_rest_{suffix} = Sub ({numerator}, pre_taken_{suffix})"""
 
 
 def _resampled(side: str, rows: str) -> str:
-    """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does."""
+    """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does.
+
+    Of the lowest digit's product only the carry counts, so that no number passes 24 bits, which OpenVINO
+    would round before dividing. (Nor is there a ReduceSum with an Add behind it: OpenVINO 2026.4 fuses
+    the two and answers with garbage in every row but the first.)
+    """
     return f"""pre_gathered_{side} = Gather <axis = 0> ({rows}, pre_index_{side})
     pre_products_{side} = MatMulInteger (pre_bytes_{side}, pre_gathered_{side})
-    pre_placed_{side} = Mul (pre_products_{side}, pre_places)
-    pre_sum_{side} = ReduceSum <keepdims = 0> (pre_placed_{side}, pre_1)
+    pre_high_{side}, pre_middle_{side}, pre_low_{side} =
+        Split <axis = 1, num_outputs = 3> (pre_products_{side})
+    pre_high_placed_{side} = Mul (pre_high_{side}, pre_256)
+    pre_high_middle_{side} = Add (pre_high_placed_{side}, pre_middle_{side})
+    pre_carried_{side} = Div (pre_low_{side}, pre_256)
+    pre_sum_{side} = Add (pre_high_middle_{side}, pre_carried_{side})
     pre_sum_up_{side} = Add (pre_sum_{side}, pre_half_unit)
     pre_step_{side} = Div (pre_sum_up_{side}, pre_whole_unit)
     pre_resampled_{side} = Cast <to = 2> (pre_step_{side})"""

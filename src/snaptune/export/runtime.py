@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 
-from snaptune.answers import Picture, Prediction, Probabilities, open_picture, prediction
+from snaptune.answers import Probabilities
+from snaptune.classifier import Classifier
 from snaptune.errors import ExportError
+from snaptune.evaluation.calibration import Calibration
 from snaptune.export.metadata import Metadata
-from snaptune.images.preprocess import Pixels
+from snaptune.images.preprocess import Pixels, Preprocess
 
 INPUT, OUTPUT = "image", "probs"
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxClassifier:
-    """An exported file that answers like the run's own `Classifier`, with no torch installed."""
+class OnnxClassifier(Classifier):
+    """An exported file that answers like the run that it came from, with no torch installed."""
 
     session: onnxruntime.InferenceSession
-    metadata: Metadata
+    preprocess: Preprocess
+    class_names: tuple[str, ...]
+    calibration: Calibration
     may_abstain: bool = False
 
     @classmethod
-    def load(cls, path: str | Path, *, may_abstain: bool = False, threads: int = 0) -> OnnxClassifier:
+    def load(
+        cls, source: str | PathLike[str], *, may_abstain: bool = False, threads: int = 0
+    ) -> OnnxClassifier:
         """The file, on the processor, with `threads` threads (0 for all cores).
 
         With `may_abstain` the label is 'unknown' where the file's threshold asks for more confidence;
         raises `ExportError` for a file without one, or one that snaptune did not write.
         """
-        path = Path(path)
+        path = Path(source)
         session = open_session(path, threads)
         metadata = file_metadata(session, path)
         if may_abstain and metadata.threshold is None:
@@ -40,25 +46,16 @@ class OnnxClassifier:
                 f"'{path}' has no threshold for 'unknown'. Find one with: snaptune evaluate RUN; "
                 "then export the run again."
             )
-        return cls(session, metadata, may_abstain)
+        calibration = Calibration(threshold=metadata.threshold)  # the graph divides by the temperature itself
+        return cls(session, metadata.preprocess, metadata.class_names, calibration, may_abstain)
 
-    @overload
-    def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...
+    def probabilities(self, pixels: Pixels) -> Probabilities:
+        """Prepared uint8 [n, size, size, 3], which the file's own recipe leaves as they are."""
+        return np.stack([answer(self.session, picture) for picture in pixels])
 
-    @overload
-    def predict(self, pictures: list[Picture], top: int = 5) -> list[Prediction]: ...
-
-    def predict(self, pictures: Picture | list[Picture], top: int = 5) -> Prediction | list[Prediction]:
-        """The answer for a path, bytes, a PIL image or a uint8 array [h, w, 3]; for a list, a list."""
-        if isinstance(pictures, list):
-            return [self._predict(picture, number, top) for number, picture in enumerate(pictures)]
-        return self._predict(pictures, 0, top)
-
-    def _predict(self, picture: Picture, number: int, top: int) -> Prediction:
-        name, image = open_picture(picture, number)
-        probabilities = answer(self.session, np.asarray(image))
-        threshold = self.metadata.threshold if self.may_abstain else None
-        return prediction(name, probabilities, self.metadata.class_names, threshold=threshold, top=top)
+    def takes_any_size(self) -> bool:
+        """Never: the file brings every picture to its own size."""
+        return False
 
 
 def open_session(path: Path, threads: int = 0) -> onnxruntime.InferenceSession:

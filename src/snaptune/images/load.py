@@ -24,6 +24,14 @@ FORMATS = (
 )
 """What is decoded where Pillow can. Formats whose decoders start other programs are left out."""
 
+IMAGE_SUFFIXES = frozenset(
+    (
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif"),
+        *(".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".qoi"),
+    )
+)
+"""How the names of pictures end."""
+
 _DEEP_GREY = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION = 0x0112
 _UPRIGHT = {

@@ -13,9 +13,8 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from snaptune.data.readers import IMAGE_SUFFIXES
 from snaptune.errors import ImageError
-from snaptune.images.load import load_image
+from snaptune.images.load import IMAGE_SUFFIXES, load_image
 from snaptune.inputs.fetch import Limits, fetch
 from snaptune.inputs.video import VIDEO_SUFFIXES, frames
 
