@@ -28,10 +28,11 @@ SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF"
 
 @dataclass(frozen=True)
 class DemoSample:
-    """A picture with its true label and the probabilities that PyTorch gave it.
+    """A picture with its true label and the probabilities that the page must find.
 
     `picture` is the encoded file as it lies on the user's disk; `probabilities` are in the order of the
-    class names and are what the page's self-test compares with.
+    class names: what the very model file that the page ships gave through ONNX Runtime. How far that file
+    is from PyTorch is the certificate's matter.
     """
 
     name: str
