@@ -104,12 +104,18 @@ def serve() -> Iterator[Serve]:
         yield start
 
 
+def chromium() -> str:
+    """The path of Chromium; without one, browser tests are skipped, but in CI they fail."""
+    found = find_chromium()
+    if found is None and not os.environ.get("CI"):
+        pytest.skip("no Chromium on PATH")
+    assert found is not None, "CI must have Chromium on PATH"
+    return found
+
+
 @pytest.fixture(scope="session")
 def playwright() -> Iterator[Playwright]:
-    """Without Chromium browser tests are skipped, but in CI they fail."""
-    if find_chromium() is None and not os.environ.get("CI"):
-        pytest.skip("no Chromium on PATH")
-    assert find_chromium() is not None, "CI must have Chromium on PATH"
+    chromium()
     with sync_playwright() as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""From a finished run to its page: whatever its weights, the page proves its own file and says what that cost."""
+"""From a finished run to its page, which proves its own file and says how near that is to PyTorch."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo.conftest import FLAGS, chromium
+from benchmarks.chromium import FLAGS
+from tests.demo.conftest import chromium
 from tests.evaluation.test_report import page
 
 AXE = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
