@@ -101,11 +101,15 @@ def test_a_file_that_is_no_picture_gets_a_message(page: Page, site: Path, serve:
 
 
 @pytest.mark.parametrize("event", ["drop", "paste"])
-def test_a_picture_can_be_dropped_or_pasted(page: Page, site: Path, serve: Serve, event: str) -> None:
+def test_a_picture_can_be_dropped_or_pasted(
+    page: Page, site: Path, serve: Serve, samples: list[DemoSample], tiny: Tiny, event: str
+) -> None:
     open_demo(page, serve(site))
+    shown = winner(tiny.class_names, samples[0].probabilities)
+    other = next(one for one in samples if winner(tiny.class_names, one.probabilities) != shown)
     page.evaluate(
-        """async (event) => {
-          const sample = document.querySelector('#samples li:last-child img');
+        """async ([event, index]) => {
+          const sample = document.querySelectorAll('#samples img')[index];
           const picture = await (await fetch(sample.src)).blob();
           const data = new DataTransfer();
           data.items.add(new File([picture], 'dropped.jpg', {type: picture.type}));
@@ -114,11 +118,14 @@ def test_a_picture_can_be_dropped_or_pasted(page: Page, site: Path, serve: Serve
             ? new DragEvent('drop', {...init, dataTransfer: data})
             : new ClipboardEvent('paste', {...init, clipboardData: data}));
         }""",
-        event,
+        [event, samples.index(other)],
     )
 
     expect(page.locator("#picture")).to_have_attribute("alt", "Your picture")
-    expect(page.locator("#verdict")).to_have_text(re.compile("confident"))
+    expect(page.locator("#verdict")).to_contain_text("confident")
+    expect(page.locator("#winner")).to_have_text(winner(tiny.class_names, other.probabilities))
+    (share,) = percents([page.locator("#verdict").inner_text()])
+    assert share == pytest.approx(max(other.probabilities), abs=1.5e-3)
 
 
 def test_asks_no_other_origin(browser: Browser, site: Path, serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from html import unescape
@@ -42,7 +43,7 @@ def test_the_page_does_not_scroll_sideways(width: int, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(scheme: str, tmp_path: Path) -> None:
-    if not AXE.exists():
+    if not AXE.exists() and not os.environ.get("CI"):
         pytest.skip("axe-core is not installed: npm ci --ignore-scripts")
     script = (
         AXE.read_text(encoding="utf-8")
