@@ -76,6 +76,8 @@ ROWS = (
     Row("ours-cold", "**ours**, the first time on a machine", "ours"),
     Row("ceiling", "ours beside bare steps", "ours", "", ("--without", "ceiling")),
     _without("channels last"),
+    _without("frozen lowest layers"),
+    _without("folded norms"),
     _without("prepared pictures"),
     _without("batched augmentation"),
     _without("rare looks at the loss"),

@@ -1,28 +1,21 @@
 """Make the pictures of the README from a finished run: the page and the report, as Chromium shows them.
 
-python docs/pictures.py snaptune-quickstart
+python -m docs.pictures snaptune-quickstart
 """
 
 from __future__ import annotations
 
-import shutil
 import sys
 import threading
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
+from benchmarks.chromium import launch
 from snaptune.demo.serve import address, make_server
 from snaptune.run_folder import Run
 
 IMAGES = Path(__file__).parent / "images"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-]
 
 
 def main(project: str) -> None:
@@ -30,7 +23,7 @@ def main(project: str) -> None:
     server = make_server(run.demo_folder, 0)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        browser = launch(playwright)
         page = browser.new_page(viewport={"width": 1200, "height": 960})
         photograph_demo(page, address(server))
         photograph_report(page, run.report_file)

@@ -21,9 +21,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers.contract import LITE0, Clock, Task, task
 from snaptune.config import TrainConfig
-from snaptune.data import prepared
 from snaptune.data.readers import open_dataset
-from snaptune.images.load import MAX_PIXELS
 from snaptune.models.build import build_model
 from snaptune.training import loop
 from snaptune.training import train as training
@@ -32,12 +30,14 @@ from snaptune.training.events import EpochDone, Event, Started, StepDone
 from snaptune.training.numerics import Numerics
 
 SETTINGS: dict[str, dict[str, Any]] = {
+    "prepared pictures": {"stream": True},
     "channels last": {"memory_format": "channels_first"},
     "pretrained norm statistics": {"norm_statistics": "learned"},
     "moving average": {"ema_decay": 0.0},
     "layer-wise rates": {"layer_decay": 1.0},
     "label smoothing": {"label_smoothing": 0.0},
     "gentle augmentation": {"augment": "trivial"},
+    "frozen lowest layers": {"freeze_below": 0.0},
 }
 BURST = 12
 
@@ -104,19 +104,12 @@ def one_by_one(name: str, seed: int) -> Augment:
     return each
 
 
-def decoded_each_time(*args: Any, **more: Any) -> prepared.Prepared:
-    """Prepared pictures whose pixels are decoded anew whenever they are asked for."""
-    found = prepared.prepare(*args, **more)
-    maker = prepared._Maker(args[0], args[1], MAX_PIXELS)
-    return replace(found, pixels=prepared._Streamed(maker))
-
-
 def patched(without: str) -> Any:
     """What has to be replaced inside the package to leave a technique out."""
-    if without == "prepared pictures":
-        return mock.patch.object(training, "prepare", decoded_each_time)
     if without == "batched augmentation":
         return mock.patch.object(training, "build_augment", one_by_one)
+    if without == "folded norms":
+        return mock.patch.object(training, "fold_norms", lambda model, example: 0)
     if without == "rare looks at the loss":
         return mock.patch.object(loop, "READ_EVERY", 1)
     return mock.patch.dict({}, {})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,21 +15,13 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, Playwright, expect, sync_playwright
 
+from benchmarks.chromium import find_chromium, launch
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.demo.serve import address, make_server
 from tests.demo.tiny import Tiny, make_tiny
 
 CLASS_NAMES = ("call", "dislike", "fist", "like", "palm", "peace")
 PICTURES = Path(__file__).parents[2] / "src/snaptune/data/hand_emoji"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 Serve = Callable[..., str]
 expect.set_options(timeout=15_000)  # milliseconds; a shared machine may be slow
@@ -115,7 +106,7 @@ def serve() -> Iterator[Serve]:
 
 def chromium() -> str:
     """The path of Chromium; without one, browser tests are skipped, but in CI they fail."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    found = find_chromium()
     if found is None and not os.environ.get("CI"):
         pytest.skip("no Chromium on PATH")
     assert found is not None, "CI must have Chromium on PATH"
@@ -127,10 +118,6 @@ def playwright() -> Iterator[Playwright]:
     chromium()
     with sync_playwright() as started:
         yield started
-
-
-def launch(playwright: Playwright, *more: str) -> Browser:
-    return playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *more])
 
 
 @pytest.fixture(scope="session")

@@ -88,6 +88,34 @@ def test_without_a_service_worker_it_runs_one_thread_and_says_why(
         expect(page.locator("#test-result")).to_contain_text("Passed: 6 of 6", timeout=30_000)
 
 
+BROKEN_THREADS = """(() => {
+  const [later, post] = [setTimeout, Worker.prototype.postMessage];
+  let hurry = true;
+  window.setTimeout = (action, ms) => later(action, hurry && ms > 40_000 ? 0 : ms);
+  Worker.prototype.postMessage = function (message, transfer) {
+    if (message.threads > 1) later(() => BREAK, 0);
+    else { hurry = false; post.call(this, message, transfer); }
+  };
+})()"""
+
+
+@pytest.mark.parametrize(
+    "broken", ["this.onerror(new ErrorEvent('error'))", "this.onmessage({ data: { type: 'starting' } })"]
+)
+def test_where_threads_fail_or_hang_it_starts_with_one(
+    browser: Browser, site: Path, serve: Serve, broken: str
+) -> None:
+    with browser.new_context() as context:
+        context.add_init_script(BROKEN_THREADS.replace("BREAK", broken))
+        page = context.new_page()
+        open_demo(page, serve(site))
+
+        assert isolated(page)
+        expect(page.locator("#engine-name")).to_have_text("WebAssembly · 1 thread")
+        page.locator("#engine").click()
+        expect(page.locator("#engine-why")).to_contain_text("starting it with several failed")
+
+
 def test_never_reloads_twice(browser: Browser, site: Path, serve: Serve) -> None:
     """Where the service worker controls the page but isolation fails all the same, the page goes on."""
     with browser.new_context() as context:

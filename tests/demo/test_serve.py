@@ -31,12 +31,13 @@ def get(url: str, path: str) -> HTTPResponse:
         connection.close()
 
 
-def test_sends_the_headers_that_isolate_the_page(folder: Path, serve: Serve) -> None:
+def test_sends_the_headers_that_isolate_and_bind_the_page(folder: Path, serve: Serve) -> None:
     response = get(serve(folder), "/")
 
     assert response.status == 200
     assert response.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert response.headers["Cross-Origin-Embedder-Policy"] == "require-corp"
+    assert response.headers["Content-Security-Policy"].startswith("default-src 'self' ")
 
 
 @pytest.mark.parametrize(

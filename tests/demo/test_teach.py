@@ -101,7 +101,9 @@ def test_a_kept_picture_can_be_removed(page: Page, site: Path, serve: Serve) -> 
     expect(page.locator("#collection")).to_be_hidden()
 
 
-def test_leaving_with_pictures_not_downloaded_asks_first(page: Page, site: Path, serve: Serve) -> None:
+def test_leaving_with_pictures_not_downloaded_asks_first(
+    page: Page, site: Path, serve: Serve, tmp_path: Path
+) -> None:
     asked: list[str] = []
 
     def accept(dialog: Dialog) -> None:
@@ -115,6 +117,12 @@ def test_leaving_with_pictures_not_downloaded_asks_first(page: Page, site: Path,
 
     open_demo(page, page.url)
     keep(page, "palm")
+    page.reload()
+    assert asked == ["beforeunload"]
+
+    open_demo(page, page.url)
+    keep(page, "palm")
+    download(page, tmp_path).close()
     page.reload()
     assert asked == ["beforeunload"]
 

@@ -22,16 +22,19 @@ RUNTIME = HERE / "runtime"
 SCRIPT = "ort.wasm.bundle.min.js"
 WASM = "ort-wasm-simd-threaded.wasm.gzip"
 LICENCES = ("LICENSE.txt", "NOTICES.txt")
+TOLERANCE = 1e-3
+"""Largest difference of a probability with which the page's self-test passes."""
 HASHED = re.compile(r"\.[0-9a-f]{12}\.[a-z.]+$")
 SUFFIXES = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif", "BMP": ".bmp"}
 
 
 @dataclass(frozen=True)
 class DemoSample:
-    """A picture with its true label and the probabilities that PyTorch gave it.
+    """A picture with its true label and the probabilities that the page must find.
 
     `picture` is the encoded file as it lies on the user's disk; `probabilities` are in the order of the
-    class names and are what the page's self-test compares with.
+    class names: what the very model file that the page ships gave through ONNX Runtime. How far that file
+    is from PyTorch is the certificate's matter.
     """
 
     name: str
@@ -66,15 +69,13 @@ def build_demo(
     *,
     card: DemoCard,
     credits: Sequence[Path] = (),
-    tolerance: float = 1e-3,
     unknown_threshold: float | None = None,
 ) -> Path:
     """Write the static site into the folder `out`, replacing an earlier demo there; returns `out`.
 
     `model` is an ONNX file that takes `image`, uint8 [height, width, 3] of any size, and returns `probs`,
     float32 [classes]. `credits` are files that say whose pictures the samples are; the page links them.
-    The self-test passes while no probability differs from its sample's by more than `tolerance`. Below
-    `unknown_threshold` the page answers "None of these".
+    Below `unknown_threshold` the page answers "None of these".
     """
     _check(model, samples, out, card)
     _clear(out)
@@ -86,7 +87,7 @@ def build_demo(
         "runtime": _add_runtime(out),
         "samples": [_add_sample(out, number, sample) for number, sample in enumerate(samples, 1)],
         "credits": [_copy(path, out, "credits") for path in credits],
-        "tolerance": tolerance,
+        "tolerance": TOLERANCE,
         "unknown_threshold": unknown_threshold,
         "page": page,
     }

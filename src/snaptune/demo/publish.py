@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -10,8 +13,8 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.splits import read_split
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.errors import DemoError
+from snaptune.export.runtime import OnnxClassifier, answer
 from snaptune.images.load import load_image
-from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, read_json
 
 SAMPLES = 24
@@ -21,44 +24,74 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
     """Build the page from `export/model.onnx`, with held-out pictures to try and their expected answers."""
     if not run.onnx_file.is_file():
         raise DemoError(f"'{run.path}' has no exported model yet. Make one: snaptune export {run.path}")
+    exported = OnnxClassifier.load(run.onnx_file)
     held_out = read_split(run.split_file, dataset).indices("validation")
-    samples = demo_samples(TorchClassifier.load(run), dataset, held_out)
     return build_demo(
         run.onnx_file,
-        samples,
+        demo_samples(exported, dataset, held_out),
         out,
-        card=demo_card(run),
+        card=demo_card(run, exported.class_names),
         credits=dataset.credits,
-        unknown_threshold=run.calibration().threshold,
+        unknown_threshold=exported.calibration.threshold,
     )
 
 
-def demo_samples(classifier: TorchClassifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:
-    """One picture of each class, the first by id, with PyTorch's probabilities."""
+def demo_samples(exported: OnnxClassifier, dataset: ImageDataset, indices: np.ndarray) -> list[DemoSample]:
+    """One picture of each class, the first by id, with the answers of the file that the page ships."""
     _, first = np.unique(dataset.labels[indices], return_index=True)
-    return [_sample(classifier, dataset, int(index)) for index in indices[first][:SAMPLES]]
+    return [_sample(exported, dataset, int(index)) for index in indices[first][:SAMPLES]]
 
 
-def _sample(classifier: TorchClassifier, dataset: ImageDataset, index: int) -> DemoSample:
+def _sample(exported: OnnxClassifier, dataset: ImageDataset, index: int) -> DemoSample:
     name, data = str(dataset.ids[index]), dataset.source.read(index)
-    pixels = classifier.preprocess.pixels(load_image(data, name))
-    [probabilities] = classifier.probabilities(pixels[None])
+    probabilities = answer(exported.session, np.asarray(load_image(data, name)))
     return DemoSample(
         name, dataset.class_names[dataset.labels[index]], data, tuple(map(float, probabilities))
     )
 
 
-def demo_card(run: Run) -> DemoCard:
-    """The figures that the page shows about its model, from the run's own report."""
+def demo_card(run: Run, class_names: tuple[str, ...]) -> DemoCard:
+    """The figures that the page shows about its model, from the run's own report and certificate."""
     report = read_json(run.report_json)
     accuracy = report["accuracy"]
     return DemoCard(
         title=f"{read_json(run.dataset_file)['name']} classifier",
-        class_names=run.class_names(),
+        class_names=class_names,
         accuracy=accuracy["value"],
         accuracy_low=accuracy["low"],
         accuracy_high=accuracy["high"],
         n=accuracy["n"],
         model_name=run.config().model,
         note=str(read_json(run.dataset_file).get("split", "")),
+        certificate=_certificate(run),
     )
+
+
+def _certificate(run: Run) -> str:
+    """What the run's certificate says, once it is sure that it speaks of the file beside it."""
+    certificate = read_json(run.certificate_file) if run.certificate_file.is_file() else {}
+    digest = hashlib.sha256(run.onnx_file.read_bytes()).hexdigest()
+    if certificate.get("sha256") != digest:
+        raise DemoError(
+            f"'{run.onnx_file}' is not the file that '{run.certificate_file.name}' was written for. "
+            f"Export the run again: snaptune export {run.path}"
+        )
+    return " ".join([_agreement(certificate), *_cost(certificate), *certificate["notes"]])
+
+
+def _agreement(certificate: dict[str, Any]) -> str:
+    count, share = certificate["pictures"], certificate["equal_top1"]
+    largest = Decimal(f"{certificate['largest_difference']:.2g}")
+    return (
+        f"{certificate['weights']} weights. {round(share * count)} of {count} pictures get the label that "
+        f"PyTorch gives them; no probability differs by more than {largest:f}."
+    )
+
+
+def _cost(certificate: dict[str, Any]) -> list[str]:
+    """What smaller weights cost in accuracy; nothing for 32 bits, which change no answer."""
+    if certificate["allowed_drop"] is None or certificate["accuracy"] is None:
+        return []
+    drop = certificate["accuracy"]["drop"]
+    value, low, high = (f"{100 * drop[key]:.1f}" for key in ("value", "low", "high"))
+    return [f"They cost {value} points of accuracy (95 % interval {low} to {high}, n = {drop['n']})."]

@@ -27,6 +27,7 @@ function rows(manifest) {
     ['Download', `model ${megabytes(model.bytes)}, runtime ${megabytes(runtime.wasm.bytes + runtime.script.bytes)}`],
     ['SHA-256 of the model', model.sha256],
     ['Certificate', card.certificate],
+    ['None of these', doubtText(manifest)],
     ['Note', card.note],
   ];
   return all.filter(([, text]) => text);
@@ -36,6 +37,15 @@ function rows(manifest) {
 function accuracyText({ card }) {
   const interval = `95 % interval ${percent(card.accuracy_low)} to ${percent(card.accuracy_high)}`;
   return `${percent(card.accuracy)} of ${card.n} pictures kept out of training (${interval})`;
+}
+
+/** @param {Manifest} manifest */
+function doubtText({ unknown_threshold: threshold }) {
+  if (threshold === null) return '';
+  return (
+    `The answer where no class has more than ${percent(threshold)}. That limit was chosen on pictures kept out of ` +
+    'training, so that wrong answers are rare; it holds back some right ones too, and the bars show them.'
+  );
 }
 
 /** @param {string[]} files */

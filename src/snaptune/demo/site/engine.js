@@ -40,7 +40,7 @@ export async function startEngine(script, assets, onProgress) {
  * @returns {Promise<Engine>}
  */
 function startWorker(script, assets, threads, onProgress) {
-  const worker = new Worker(script, { type: 'module' });
+  const worker = new Worker(bound(script), { type: 'module' });
   return new Promise((resolve, reject) => {
     /** @param {string} message */
     const fail = (message) => {
@@ -62,6 +62,16 @@ function startWorker(script, assets, threads, onProgress) {
     };
     send(worker, { type: 'load', assets, threads });
   });
+}
+
+/**
+ * The address of a worker that obeys the page's content-security policy. One that is loaded from a server has only
+ * the policy that the server sends with it, most often none; one that starts from a blob inherits the page's.
+ * @param {string} script
+ */
+function bound(script) {
+  if (script.startsWith('data:')) return script; // inherits it too
+  return URL.createObjectURL(new Blob([`import ${JSON.stringify(script)};`], { type: 'text/javascript' }));
 }
 
 /**

@@ -22,34 +22,47 @@ export function rank(probabilities, classNames) {
 }
 
 /**
+ * Whether the most probable class is too unsure to be the answer; the command line decides it in the same way.
+ * @param {number} share @param {number | null} threshold an answer must be surer than that
+ */
+export function isUnsure(share, threshold) {
+  return threshold !== null && share <= threshold;
+}
+
+/**
  * @param {Answer} answer @param {string[]} classNames
- * @param {{threshold: number | null, truth: string | null, live: boolean}} known below the threshold it is none of
- *   the classes
+ * @param {{threshold: number | null, truth: string | null, live: boolean}} known
  */
 export function showAnswer(answer, classNames, { threshold, truth, live }) {
   const ranked = rank(answer.probabilities, classNames);
-  const unknown = threshold !== null && ranked[0].share < threshold;
-  const winner = unknown ? 'None of these' : ranked[0].name;
+  const [{ name, share }] = ranked;
+  const unsure = isUnsure(share, threshold);
+  const winner = unsure ? 'None of these' : name;
   byId('result', HTMLElement).hidden = false;
   byId('winner', HTMLElement).textContent = winner;
-  showVerdict(winner, ranked[0], unknown, truth);
+  if (unsure) showDoubt(ranked[0], Number(threshold), truth);
+  else showVerdict(ranked[0], truth);
   showBars(ranked.slice(0, BARS));
   byId('times', HTMLElement).textContent = timesText(answer.times);
-  speak(unknown ? winner : `${winner}, ${percent(ranked[0].share)}`, winner, live);
+  speak(unsure ? `${winner}; closest is ${name}, ${percent(share)}` : `${name}, ${percent(share)}`, winner, live);
 }
 
-/** @param {string} winner @param {Ranked} first @param {boolean} unknown @param {string | null} truth */
-function showVerdict(winner, first, unknown, truth) {
-  const doubt = unknown ? `Not sure enough: closest is ${first.name}, ${percent(first.share)}` : '';
+/** @param {Ranked} first @param {string | null} truth */
+function showVerdict({ name, share }, truth) {
+  const right = truth === name;
   const verdict = byId('verdict', HTMLElement);
-  if (truth === null) {
-    verdict.className = 'quiet';
-    verdict.textContent = doubt || `${percent(first.share)} confident`;
-  } else {
-    const right = truth === winner;
-    verdict.className = `quiet ${right ? 'verdict-right' : 'verdict-wrong'}`;
-    verdict.textContent = [doubt, right ? '✓ True label' : `✗ True label: ${truth}`].filter(Boolean).join(' · ');
-  }
+  verdict.className = truth === null ? 'quiet' : `quiet ${right ? 'verdict-right' : 'verdict-wrong'}`;
+  verdict.textContent = right ? '✓ True label' : truth === null ? `${percent(share)} confident` : `✗ True label: ${truth}`;
+}
+
+/**
+ * Holding back is neither right nor wrong, so it says only why, and what the class would have been.
+ * @param {Ranked} first @param {number} threshold @param {string | null} truth
+ */
+function showDoubt({ name, share }, threshold, truth) {
+  const why = `Closest is ${name} with ${percent(share)}, but this model answers only above ${percent(threshold)}.`;
+  byId('verdict', HTMLElement).className = 'quiet';
+  byId('verdict', HTMLElement).textContent = truth === null ? why : `${why} True label: ${truth}`;
 }
 
 /** @param {Ranked[]} ranked */
@@ -78,8 +91,8 @@ function fillBar(bar, { name, share }) {
 /** @param {Times} times */
 function timesText({ read, prepare, model }) {
   const total = read + prepare + model;
-  const parts = `picture ${read.toFixed(1)} · pixels ${prepare.toFixed(1)} · model ${model.toFixed(1)}`;
-  return `${total.toFixed(0)} ms: ${parts}`;
+  const parts = `grab ${read.toFixed(1)} · pre-processing ${prepare.toFixed(1)} · model ${model.toFixed(1)}`;
+  return `${total.toFixed(0)} ms: ${parts}, resizing included`; // the graph itself resizes
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Shows the user what the export was checked for: the page answers as the original model did.
+ * Shows the user that this browser's answers are those that the model file gave when the page was made.
  * @import { Engine } from './engine.js'
  * @import { Manifest, Sample } from './types.js'
  */
@@ -51,13 +51,13 @@ function summary(replays, tolerance) {
   const same = replays.filter(({ expected, found }) => expected === found).length;
   const largest = Math.max(...replays.map(({ difference }) => difference));
   const verdict = same === replays.length && largest <= tolerance ? '✓ Passed' : '✗ Failed';
-  const answers = `${same} of ${replays.length} pictures got the original's answer`;
+  const answers = `${same} of ${replays.length} pictures got the expected answer`;
   return `${verdict}: ${answers}; the largest difference of a probability is ${largest.toFixed(6)} (limit ${tolerance}).`;
 }
 
 /** @param {Replay[]} replays */
 function tableOf(replays) {
-  const table = make('table', '', make('thead', '', row('th', ['Sample', 'PyTorch', 'Here', 'Largest difference'])));
+  const table = make('table', '', make('thead', '', row('th', ['Sample', 'Expected', 'Here', 'Largest difference'])));
   const body = make('tbody', '');
   for (const { sample, expected, found, difference } of replays) {
     body.append(row('td', [sample.name, expected, found, difference.toFixed(6)]));

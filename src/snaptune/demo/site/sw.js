@@ -6,10 +6,11 @@
 const scope = /** @type {ServiceWorkerScope} */ (/** @type {unknown} */ (self));
 const CACHE = `snaptune ${scope.registration.scope}`;
 const NEVER_CHANGES = /\.[0-9a-f]{12}\.[a-z.]+$/; // the name holds the content's hash
-const ISOLATION = {
+const HEADERS = { // those that snaptune's own server sends
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
   'Cross-Origin-Resource-Policy': 'same-origin',
+  'Content-Security-Policy': "default-src 'self' blob: data: 'wasm-unsafe-eval'",
 };
 
 scope.addEventListener('install', (event) => {
@@ -33,11 +34,11 @@ async function keepPage() {
 async function answer({ request }) {
   const cache = await caches.open(CACHE);
   const kept = await cache.match(request, { ignoreSearch: true });
-  if (kept && NEVER_CHANGES.test(new URL(request.url).pathname)) return isolated(kept, { 'x-kept': 'yes' });
+  if (kept && NEVER_CHANGES.test(new URL(request.url).pathname)) return withHeaders(kept, { 'x-kept': 'yes' });
   try {
-    return isolated(await fetchAndKeep(request, cache), {});
+    return withHeaders(await fetchAndKeep(request, cache), {});
   } catch (error) {
-    if (kept) return isolated(kept, { 'x-kept': 'yes' });
+    if (kept) return withHeaders(kept, { 'x-kept': 'yes' });
     throw error;
   }
 }
@@ -63,9 +64,9 @@ async function forgetOld(manifest, cache) {
 }
 
 /** @param {Response} response @param {Record<string, string>} extra */
-function isolated(response, extra) {
+function withHeaders(response, extra) {
   const headers = new Headers(response.headers);
-  for (const [name, value] of Object.entries({ ...ISOLATION, ...extra })) headers.set(name, value);
+  for (const [name, value] of Object.entries({ ...HEADERS, ...extra })) headers.set(name, value);
   const { body, status, statusText } = response;
   return status === 0 || status === 304 ? response : new Response(body, { status, statusText, headers });
 }
