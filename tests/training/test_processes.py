@@ -22,15 +22,17 @@ from tests.conftest import TINY
 
 
 def launched(folder: Path, config: TrainConfig, out: Path) -> Run:
-    """Train in two processes, through Accelerate's launcher and our command line."""
+    """Train in two processes, through our command line.
+
+    Torch's launcher is what Accelerate's calls for several GPUs; with `--cpu` that starts one process only.
+    """
     file = out / "config.toml"
     out.mkdir()
     file.write_text(config.to_toml(), encoding="utf-8")
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes=2", "--num_machines=1"]
-    command = ["--mixed_precision=no", "--dynamo_backend=no", "-m", "snaptune", "train"]
+    launch = ["-m", "torch.distributed.run", "--nproc_per_node=2", "-m", "snaptune", "train"]
     arguments = [str(folder), "--config", str(file), "--out", str(out / "runs")]
     finished = subprocess.run(
-        [sys.executable, *launch, *command, *arguments], capture_output=True, text=True, check=False
+        [sys.executable, *launch, *arguments], capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
     return Run.open(out / "runs")

@@ -1,13 +1,17 @@
-"""Several processes that train as one: the same global batches, the same decisions, one writer.
+"""Several processes that work as one: the same decisions, each sample once, one writer.
 
-Started by `accelerate launch -m snaptune train ...` or `torchrun -m snaptune train ...`; a process by
-itself needs none of this.
+Started by `accelerate launch -m snaptune train ...` (or `predict`), or by `torchrun` in its place; a process
+by itself needs none of this.
 """
 
 from __future__ import annotations
 
+import atexit
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +19,10 @@ import torch
 from torch import Tensor, nn
 
 Indices = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+TURN = 128
+"""Items of a stream that a process takes before it is the next one's turn."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +31,7 @@ class Processes:
 
     rank: int = 0
     count: int = 1
+    on_this_machine: int = 1
 
     @property
     def leads(self) -> bool:
@@ -32,6 +41,29 @@ class Processes:
     def share(self, samples: Indices) -> Indices:
         """This process's part of samples that all have in the same order."""
         return np.array_split(samples, self.count)[self.rank]
+
+    def in_turns(self, items: Iterable[T]) -> Iterator[T]:
+        """This process's part of a stream that all have in the same order; all of it for one process."""
+        return (item for number, item in enumerate(items) if number // TURN % self.count == self.rank)
+
+    def in_order(self, answers: Iterable[T]) -> Iterator[T]:
+        """For the leader, all processes' answers to their `in_turns`, in the order of the stream; else none.
+
+        Holds one turn of each process at a time.
+        """
+        if self.count == 1:
+            yield from answers
+            return
+        own, whole = iter(answers), True
+        while whole:
+            parts: list[list[T] | None] = [None] * self.count
+            torch.distributed.all_gather_object(parts, list(islice(own, TURN)))
+            turns = [part or [] for part in parts]
+            for turn in turns if self.leads else ():
+                yield from turn
+            whole = min(map(len, turns)) == TURN
+        for _ in own:  # ends what lies behind the answers; there are more only where the streams differ
+            continue
 
     def total(self, values: Tensor) -> Tensor:
         """The sum of all processes' values."""
@@ -64,8 +96,11 @@ def join_processes() -> tuple[Processes, torch.device]:
         return Processes(), best_device()
     from accelerate import PartialState
 
-    state = PartialState()
-    return Processes(state.process_index, state.num_processes), state.device
+    # without `cpu` Accelerate joins no processes on a machine that has no accelerator: each would work alone
+    state = PartialState(cpu=best_device().type in ("cpu", "mps"))
+    atexit.register(state.destroy_process_group)  # gloo's threads abort a program that ends before they do
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return Processes(state.process_index, state.num_processes, here), state.device
 
 
 def best_device() -> torch.device:
