@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -106,3 +107,26 @@ def test_answers_takes_prepared_pixels(classifier: Classifier) -> None:
     first, second = classifier.answers(["a", "b"], pixels, top=1)
     assert (first.name, second.name) == ("a", "b")
     assert first.top == second.top
+
+
+def test_on_the_processor_no_picture_is_begun_while_the_model_computes(classifier: Classifier) -> None:
+    begun: list[int] = []
+
+    def counted(number: int) -> Image.Image:
+        begun.append(number)
+        return Image.new("RGB", (40, 30))
+
+    def check(module: object, args: object) -> None:
+        time.sleep(0.05)  # those that were begun before end
+        before = len(begun)
+        time.sleep(0.05)
+        assert len(begun) == before
+
+    handle = classifier.model.register_forward_pre_hook(check)
+    try:
+        inputs = [Input(str(number), partial(counted, number)) for number in range(60)]
+        rows = predict_stream(classifier, inputs, batch_size=4, threads=1)
+        assert [row.name for row in rows] == [given.name for given in inputs]
+    finally:
+        handle.remove()
+    assert begun == list(range(60))
