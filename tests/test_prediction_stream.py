@@ -114,19 +114,20 @@ def test_on_the_processor_no_picture_is_begun_while_the_model_computes(classifie
 
     def counted(number: int) -> Image.Image:
         begun.append(number)
+        time.sleep(0.03)
         return Image.new("RGB", (40, 30))
 
     def check(module: object, args: object) -> None:
-        time.sleep(0.05)  # those that were begun before end
+        time.sleep(0.02)  # for a thread on its way
         before = len(begun)
-        time.sleep(0.05)
+        time.sleep(0.06)
         assert len(begun) == before
 
     handle = classifier.model.register_forward_pre_hook(check)
     try:
-        inputs = [Input(str(number), partial(counted, number)) for number in range(60)]
+        inputs = [Input(str(number), partial(counted, number)) for number in range(16)]
         rows = predict_stream(classifier, inputs, batch_size=4, threads=1)
         assert [row.name for row in rows] == [given.name for given in inputs]
     finally:
         handle.remove()
-    assert begun == list(range(60))
+    assert begun == list(range(16))
