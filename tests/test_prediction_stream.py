@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -110,3 +111,27 @@ def test_answers_takes_prepared_pixels(classifier: TorchClassifier) -> None:
     first, second = classifier.answers(["a", "b"], pixels, top=1)
     assert (first.name, second.name) == ("a", "b")
     assert first.top == second.top
+
+
+def test_on_the_processor_no_picture_is_begun_while_the_model_computes(classifier: TorchClassifier) -> None:
+    begun: list[int] = []
+
+    def counted(number: int) -> Image.Image:
+        begun.append(number)
+        time.sleep(0.03)
+        return Image.new("RGB", (40, 30))
+
+    def check(module: object, args: object) -> None:
+        time.sleep(0.02)  # for a thread on its way
+        before = len(begun)
+        time.sleep(0.06)
+        assert len(begun) == before
+
+    handle = classifier.model.register_forward_pre_hook(check)
+    try:
+        inputs = [Input(str(number), partial(counted, number)) for number in range(16)]
+        rows = predict_stream(classifier, inputs, batch_size=4, threads=1)
+        assert [row.name for row in rows] == [given.name for given in inputs]
+    finally:
+        handle.remove()
+    assert begun == list(range(16))

@@ -11,13 +11,16 @@ from PIL import Image
 from snaptune.answers import Picture
 from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.prepared import silent
 from snaptune.data.readers import from_folder
 from snaptune.data.splits import Split, read_split
 from snaptune.errors import ConfigError, DataError, RunError
 from snaptune.evaluation.calibration import Calibration, softmax
+from snaptune.images.corruptions import CORRUPTIONS
+from snaptune.images.load import load_image
 from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
-from snaptune.scoring import compare, evaluate
+from snaptune.scoring import _logits, compare, evaluate
 from snaptune.training.train import train
 
 CLASSES = ("amber", "blue", "coral")
@@ -77,7 +80,8 @@ def test_files_say_the_same_as_the_report(run: Run, dataset: ImageDataset) -> No
     page = run.report_file.read_text(encoding="utf-8")
     assert "whole groups held out: cem, dee" in page
     assert "Nothing but temperature and threshold was chosen on these pictures" in page
-    assert "of which there are 2; with fewer than 5 they are rough." in page
+    assert "of which there are 2; with fewer than 5, that of the log loss" in page
+    assert "and of balanced accuracy is rough." in page
     assert "Learning curves" in page
 
 
@@ -143,6 +147,8 @@ def test_other_parts_use_the_calibration_and_leave_it(run: Run, dataset: ImageDa
     assert not report.trust.fitted_here
     assert report.trust.unknown is not None
     assert report.trust.unknown.confidence == 0.4
+    page = run.report_file.read_text(encoding="utf-8")
+    assert "Nothing is promised about pictures of classes that the model does not know." in page
 
 
 def test_an_unsure_answer_is_unknown_only_where_asked(run: Run) -> None:
@@ -215,6 +221,19 @@ def test_robustness_compares_the_same_pictures(run: Run, dataset: ImageDataset) 
         assert item.accuracy.n == item.change.n == 12
         assert item.change.value == pytest.approx(item.accuracy.value - plain.accuracy.value)
     assert "Under worse conditions" in run.report_file.read_text(encoding="utf-8")
+
+
+def test_each_picture_is_made_worse_by_its_own_chance(run: Run, dataset: ImageDataset) -> None:
+    """Chance follows from the picture's place in the data set: the same in any part, another for each."""
+    classifier = TorchClassifier.load(run)
+    samples = np.array([3, 7, 20])
+    noisy = [item for item in CORRUPTIONS if item.name == "Noise"][-1:]
+    _, worse = _logits(classifier, dataset, samples, silent, noisy)
+    for place, index in enumerate(samples.tolist()):
+        picture = load_image(dataset.source.read(index), "picture")
+        pixels = classifier.preprocess.pixels(picture)
+        made = noisy[0].worsen(pixels, np.random.default_rng(index))
+        assert worse[place] == pytest.approx(classifier.logits(made[None])[0], abs=1e-5)
 
 
 def test_mistakes_are_shown_with_what_spoke_for_them(run: Run, dataset: ImageDataset) -> None:

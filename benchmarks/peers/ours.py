@@ -109,7 +109,7 @@ def patched(without: str) -> Any:
     if without == "batched augmentation":
         return mock.patch.object(training, "build_augment", one_by_one)
     if without == "folded norms":
-        return mock.patch.object(training, "fold_norms", lambda model, example: 0)
+        return mock.patch.object(training, "fold_norms", return_value=0)
     if without == "rare looks at the loss":
         return mock.patch.object(loop, "READ_EVERY", 1)
     return mock.patch.dict({}, {})

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -16,6 +16,9 @@ from snaptune.errors import ModelError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.run_folder import exported_model
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Classifier(ABC):
@@ -26,13 +29,20 @@ class Classifier(ABC):
     calibration: Calibration
     may_abstain: bool
 
+    @property
+    def on_processor(self) -> bool:
+        """Whether it computes on the cores that decode pictures, too."""
+        return True
+
     @classmethod
-    def load(cls, source: str | PathLike[str], *, may_abstain: bool = False) -> Classifier:
+    def load(
+        cls, source: str | PathLike[str], *, may_abstain: bool = False, device: str | torch.device = "cpu"
+    ) -> Classifier:
         """A run, a project folder (its newest run), or an exported file or the folder of one.
 
-        A run answers through PyTorch on the CPU, an exported file through its own runtime, for which no
-        PyTorch need be installed. With `may_abstain` the label is 'unknown' where the threshold asks for
-        more confidence; raises `RunError` or `ExportError` where there is none.
+        A run answers through PyTorch on `device`, an exported file through its own runtime on the processor,
+        for which no PyTorch need be installed. With `may_abstain` the label is 'unknown' where the threshold
+        asks for more confidence; raises `RunError` or `ExportError` where there is none.
         """
         if exported := exported_model(Path(source)):
             from snaptune.export.runtime import OnnxClassifier
@@ -46,7 +56,7 @@ class Classifier(ABC):
                 "installed. Install it: pip install torch timm; or give an exported file: "
                 "RUN/export/model.onnx"
             ) from error
-        return TorchClassifier.load(source, may_abstain=may_abstain)
+        return TorchClassifier.load(source, may_abstain=may_abstain, device=device)
 
     @overload
     def predict(self, pictures: Picture, top: int = 5) -> Prediction: ...

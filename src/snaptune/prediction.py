@@ -19,6 +19,7 @@ from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.models.build import load_model, normalise, takes_any_size
 from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
+from snaptune.training.numerics import Numerics
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +33,14 @@ class TorchClassifier(Classifier):
     may_abstain: bool = False
 
     @classmethod
-    def load(cls, source: str | PathLike[str], *, may_abstain: bool = False) -> TorchClassifier:
-        """The kept weights of a run, on the CPU, in evaluation mode. Runs no code from the run.
+    def load(
+        cls,
+        source: str | PathLike[str],
+        *,
+        may_abstain: bool = False,
+        device: str | torch.device = "cpu",
+    ) -> TorchClassifier:
+        """The kept weights of a run on a device, in evaluation mode. Runs no code from the run.
 
         With `may_abstain` the label is 'unknown' where the run's threshold asks for more confidence;
         raises `RunError` for a run without one.
@@ -42,7 +49,7 @@ class TorchClassifier(Classifier):
         class_names = run.class_names()
         preprocess, source = run.preprocess(), str(run.model_file)
         model = load_model(run.config().model, len(class_names), run.weights(), source, size=preprocess.size)
-        model.eval().to(memory_format=torch.channels_last)
+        model = Numerics(torch.device(device)).placed(model.eval())
         calibration = run.calibration()
         if may_abstain and calibration.threshold is None:
             raise RunError(
@@ -55,7 +62,9 @@ class TorchClassifier(Classifier):
     @torch.no_grad()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
         """Prepared uint8 [n, size, size, 3] to logits [n, classes]."""
-        answers = [self.model(self._input(chunk)).float().numpy() for chunk in _chunks(pixels, batch_size)]
+        answers = [
+            self.model(self._input(chunk)).float().cpu().numpy() for chunk in _chunks(pixels, batch_size)
+        ]
         return np.concatenate(answers)
 
     def probabilities(self, pixels: Pixels, batch_size: int = 64) -> Probabilities:
@@ -67,10 +76,19 @@ class TorchClassifier(Classifier):
 
     def heat_maps(self, pixels: Pixels, classes: npt.NDArray[np.int64]) -> HeatMaps | None:
         """What on each prepared picture [n, size, size, 3] speaks for its class; see `heat_maps`."""
-        return heat_maps(self.model, self._input(pixels), torch.from_numpy(classes))
+        return heat_maps(self.model, self._input(pixels), torch.from_numpy(classes).to(self.device))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.model.parameters()).device
+
+    @property
+    def on_processor(self) -> bool:
+        return self.device.type == "cpu"
 
     def _input(self, pixels: Pixels) -> torch.Tensor:
-        return normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), self.preprocess)
+        return normalise(torch.from_numpy(pixels).to(self.device).permute(0, 3, 1, 2), self.preprocess)
 
 
 def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:

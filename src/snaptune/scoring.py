@@ -245,7 +245,7 @@ def _about(run: Run, dataset: ImageDataset, part: str, predictions: Predictions)
 
 
 def _whole_groups(count: int) -> str:
-    rough = "; with fewer than 5 they are rough" if count < 5 else ""
+    rough = "; with fewer than 5, that of the log loss and of balanced accuracy is rough" if count < 5 else ""
     return f"The intervals take whole groups as the units, of which there are {count}{rough}."
 
 

@@ -88,6 +88,14 @@ def test_weights_used_without_a_call_are_counted() -> None:
     assert [(row.name, row.forward_flops) for row in summary.layers] == [("", 3888), ("inner", 0)]
 
 
+def test_weights_that_two_layers_share_are_counted_once() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1))
+    model[1].weight = model[0].weight
+    summary = summarize(model, (1, 3, 8, 8))
+    assert summary.total.parameters == sum(row.parameters for row in summary.layers) == 9 + 3 + 3
+
+
 def test_a_size_the_model_cannot_take_names_its_own() -> None:
     with pytest.raises(ModelError) as error:
         summarize_named("efficientformer_l1", 256, 3)

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from importlib.util import find_spec
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+from zlib import crc32
 
 from snaptune.cli.options import Commands, add_run
 from snaptune.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    import torch
+
+    from snaptune.inputs.expand import Input
     from snaptune.prediction_stream import Row
+    from snaptune.training.processes import Processes
 
 SOME_FAILED = 3
 """Exit code where some pictures could not be read; their rows say why."""
@@ -23,7 +32,9 @@ def add_to(commands: Commands) -> None:
     parser = commands.add_parser(
         "predict",
         help="name what is on pictures",
-        epilog=f"Exit code {SOME_FAILED}: some pictures could not be read; their rows hold the error.",
+        epilog=f"Exit code {SOME_FAILED}: some pictures could not be read; their rows hold the error. "
+        "Shared out over processes and machines by: accelerate launch -m snaptune predict RUN FOLDER "
+        "(the first process writes all rows, in order; each saves its own pictures).",
     )
     add_run(parser, "; or an exported model.onnx, which needs no PyTorch")
     parser.add_argument(
@@ -70,27 +81,75 @@ def run(args: argparse.Namespace) -> int:
     from snaptune.inputs.fetch import Limits
     from snaptune.prediction_stream import predict_stream
 
-    classifier = Classifier.load(args.run_path, may_abstain=args.unknown)
+    processes, device = _place(args.run_path)
+    if processes.count > 1:
+        _refuse_unshareable(args.inputs)
+    classifier = Classifier.load(args.run_path, may_abstain=args.unknown, device=device)
     names = classifier.class_names
-    inputs = expand(args.inputs, class_names=names, limits=Limits(allow_local=args.allow_local))
+    listing = Listing(expand(args.inputs, class_names=names, limits=Limits(allow_local=args.allow_local)))
     rows: Iterable[Row] = predict_stream(
         classifier,
-        inputs,
+        processes.in_turns(listing),
         top=args.top,
         fit=args.fit,
         batch_size=1 if any(map(is_camera, args.inputs)) else 32,
         keep_pictures=args.save_pictures is not None,
+        threads=max(1, (os.cpu_count() or 1) // processes.on_this_machine),
     )
     if args.save_pictures is not None:
-        rows = _saved(rows, args.save_pictures)
+        rows = _saved(rows, args.save_pictures, processes.in_turns(count(1)))
     tally = Tally()
     lines = FORMATS[args.format](
-        tally.counting(rows), min(args.top, len(names)), max(map(len, (*names, UNKNOWN)))
+        tally.counting(processes.in_order(rows)), min(args.top, len(names)), max(map(len, (*names, UNKNOWN)))
     )
-    with _output(args.out) as file:
+    with _output(args.out, writes=processes.leads) as file:
         for line in _counted(lines) if file is not sys.stdout else lines:
             print(_encodable(line, file.encoding), file=file, flush=file is sys.stdout)
-    return tally.told()
+        listing.compare(processes, device)
+    failed = processes.any(tally.told() != 0, device)
+    return SOME_FAILED if failed else 0
+
+
+def _place(run: Path) -> tuple[Processes, torch.device | str]:
+    """This process's place among all and its device; an exported file answers alone, on the processor."""
+    from snaptune.run_folder import exported_model
+    from snaptune.training.processes import Processes, join_processes
+
+    if exported_model(run) or find_spec("torch") is None:
+        return Processes(), "cpu"
+    return join_processes()
+
+
+def _refuse_unshareable(inputs: list[str]) -> None:
+    from snaptune.inputs.expand import is_camera
+
+    alone = [text for text in inputs if text == "-" or is_camera(text)]
+    if alone:
+        raise ConfigError(
+            f"'{alone[0]}' can be read by one process only. Start it without a launcher: snaptune predict ..."
+        )
+
+
+class Listing:
+    """The inputs as they pass, and a checksum of their names: processes must have found the same ones."""
+
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self._inputs, self._count, self._checksum = inputs, 0, 0
+
+    def __iter__(self) -> Iterator[Input]:
+        for given in self._inputs:
+            self._count += 1
+            self._checksum = crc32(os.fsencode(given.name), self._checksum)
+            yield given
+
+    def compare(self, processes: Processes, device: torch.device | str) -> None:
+        """Raises `DataError` in every process where one has found other inputs than the leader."""
+        own = f"{self._count} {self._checksum}"
+        if processes.any(processes.same(own) != own, device):
+            raise DataError(
+                f"The processes see different pictures (this one found {self._count}), so that rows would be "
+                "missing. Every machine needs the same files under the same names."
+            )
 
 
 def _counted(lines: Iterator[str]) -> Iterable[str]:
@@ -123,8 +182,12 @@ class Tally:
 
 
 @contextmanager
-def _output(out: Path | None) -> Iterator[TextIO]:
-    """The screen, or a file that gets its name once it is complete."""
+def _output(out: Path | None, *, writes: bool) -> Iterator[TextIO]:
+    """The screen, or a file that gets its name once it is complete; nothing where another process writes."""
+    if not writes:
+        with Path(os.devnull).open("w", encoding="utf-8") as nothing:
+            yield nothing
+        return
     if out is None:
         yield sys.stdout
         return
@@ -143,17 +206,17 @@ def _encodable(line: str, encoding: str | None) -> str:
     return line.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _saved(rows: Iterable[Row], folder: Path) -> Iterator[Row]:
-    """The rows, while a captioned JPEG of each is saved, numbered in their order."""
+def _saved(rows: Iterable[Row], folder: Path, numbers: Iterator[int]) -> Iterator[Row]:
+    """The rows without their pictures, while a captioned JPEG of each is saved under its number."""
     from snaptune.images.caption import captioned
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for number, row in enumerate(rows, 1):
+        for number, row in zip(numbers, rows, strict=False):
             if row.prediction and row.picture:
                 picture = captioned(row.picture, f"{row.prediction.label} {row.prediction.confidence:.2%}")
                 picture.save(folder / f"{number:06d}_{_safe_stem(row.name)}.jpg", quality=90)
-            yield row
+            yield replace(row, picture=None)
     except OSError as error:
         raise DataError(f"'{folder}' cannot be written: {error.strerror or error}.") from error
 

@@ -10,6 +10,8 @@ from statistics import NormalDist
 import numpy as np
 import numpy.typing as npt
 
+from snaptune.evaluation.grouped import MOST_PAIRS, credible_ends
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -61,28 +63,32 @@ def wilson(hits: float, n: int) -> Estimate:
     return Estimate(hits / n, low, high, n)
 
 
-def _wilson_ends(share: float, n: float, z: float = NORMAL) -> tuple[float, float]:
+def _wilson_ends(share: float, n: float) -> tuple[float, float]:
+    z = NORMAL
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def share(hits: Bools, groups: Ints | None = None) -> Estimate:
-    """The share of true values with Wilson's interval; with two groups or more, for whole groups drawn anew.
+    """The share of true values with Wilson's interval; with two groups or more, with that of `credible_ends`.
 
-    Pictures of a group go right or wrong together, so they count as fewer (design effect) and Student's t
-    stands in for the normal point (Korn and Graubard, 1998). Groups never narrow the interval. It covers
-    93 to 97 % from about five groups on; with fewer it is rough.
+    Pictures of a group go right or wrong together, so that they count as fewer; groups never narrow the
+    interval. In simulations with 3 to 40 groups it covers 93 to 98 % (`benchmarks.interval_coverage`): more
+    than 95 % where groups are few and alike, which cannot be told from few and different. Beyond
+    `MOST_PAIRS` kinds of groups, Wilson's interval for the pictures' number over their design effect.
     """
     single = wilson(int(hits.sum()), len(hits))
-    if not has_groups(groups) or single.value in (0.0, 1.0):
+    if not has_groups(groups):
         return single
-    units = unit_sums(np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64), groups)
-    effect = _design_effect(units)
-    if effect <= 1:
-        return single
-    low, high = _wilson_ends(single.value, len(hits) / effect, student_t(len(units) - 1))
-    return replace(single, low=low, high=high)
+    columns = np.stack([hits, np.ones(len(hits))], axis=1).astype(np.float64)
+    units = unit_sums(columns, groups, most=len(hits))
+    if len(np.unique(units, axis=0)) <= MOST_PAIRS:
+        right, sizes = units.astype(np.int64).T
+        low, high = credible_ends(right, sizes, CONFIDENCE)
+    else:
+        low, high = _wilson_ends(single.value, len(hits) / max(1.0, _design_effect(units)))
+    return replace(single, low=min(low, single.low), high=max(high, single.high))
 
 
 def _design_effect(units: Floats) -> float:
@@ -132,17 +138,17 @@ def has_groups(groups: Ints | None) -> bool:
     return groups is not None and len(groups) > 0 and int(groups.min()) != int(groups.max())
 
 
-def unit_sums(columns: Floats, groups: Ints | None, seed: int = 0) -> Floats:
+def unit_sums(columns: Floats, groups: Ints | None, seed: int = 0, most: int = _MOST_UNITS) -> Floats:
     """What is resampled: one row a group, the sum of its pictures' rows; without groups, the rows.
 
-    More than 1000 are first joined into 1000 random lots, which spread as much and are drawn far sooner.
+    More than `most` are first joined into as many random lots, which spread as much and are drawn sooner.
     """
     rows = np.arange(len(columns)) if groups is None or not has_groups(groups) else groups
     _, units = np.unique(rows, return_inverse=True)
     count = int(units.max()) + 1
-    if count > _MOST_UNITS:
-        units = np.random.default_rng(seed).permutation(count)[units] % _MOST_UNITS
-    totals = np.zeros((min(count, _MOST_UNITS), columns.shape[1]))
+    if count > most:
+        units = np.random.default_rng(seed).permutation(count)[units] % most
+    totals = np.zeros((min(count, most), columns.shape[1]))
     np.add.at(totals, units, columns)
     return totals
 

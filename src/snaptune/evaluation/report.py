@@ -192,7 +192,8 @@ def _unknown(trust: Trust) -> str:
         return _section("None of these", "", f"<p>{escape(text)}</p>")
     text = (
         f"Answers of {percent(found.confidence)} confidence or less are better taken as “unknown”. This "
-        f"threshold is chosen on the validation part so that {promise}, on average over new ones like those."
+        f"threshold is chosen on the validation part so that {promise}, on average over new ones like those. "
+        "Nothing is promised about pictures of classes that the model does not know."
     )
     cards = (
         _figure("Pictures answered", percent(found.answered.value), _range(found.answered)),

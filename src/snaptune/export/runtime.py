@@ -30,7 +30,7 @@ class OnnxClassifier(Classifier):
     may_abstain: bool = False
 
     @classmethod
-    def load(
+    def load(  # type: ignore[override]  # an exported file has no choice of device
         cls, source: str | PathLike[str], *, may_abstain: bool = False, threads: int = 0
     ) -> OnnxClassifier:
         """The file, on the processor, with `threads` threads (0 for all cores).
