@@ -78,6 +78,11 @@ class TrainConfig:
         "none", "what stays as it came: none, or backbone (only the head learns)", one_of="none backbone"
     )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
+    micro_batch: int = _setting(
+        0,
+        "pictures that are computed at once, where memory has no room for a batch; 0 for a whole batch",
+        between=(0, 65_536),
+    )
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
     augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(

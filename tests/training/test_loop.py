@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Saver
 from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Started, StepDone, ignore
 from snaptune.training.loop import Plan, fit, score, set_training
+from snaptune.training.mixup import Mixup
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer, cosine, torch_one_cycle
 
@@ -116,6 +118,45 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> N
         )
     # one update each, at the end of the schedule
     assert torch.allclose(one.state_dict()["1.weight"], two.state_dict()["1.weight"], atol=1e-6)
+
+
+@pytest.mark.parametrize("micro_batch", [1, 2, 3])
+@pytest.mark.parametrize("mix", [None, Mixup(1, 2)], ids=["labels", "mixed"])
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 5.0])], ids=["alike", "weighted"])
+def test_a_batch_in_pieces_is_the_batch(
+    tmp_path: Path, micro_batch: int, mix: Mixup | None, weights: torch.Tensor | None
+) -> None:
+    torch.manual_seed(0)
+    whole = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    pieces = copy.deepcopy(whole)
+    events: list[Event] = []
+    plan = Plan(epochs=2, lr=0.1, warmup=0.0, seed=1, class_weights=weights, label_smoothing=0.1)
+    plan = replace(plan, freeze_norms=True)
+    batches = replace(eight_pictures(), labels=np.array([0, 0, 0, 1, 0, 1, 0, 0]), batch_size=5)
+    for model, size in ((whole, 0), (pieces, micro_batch)):
+        fit(
+            Learner(model, torch.optim.SGD(model.parameters()), None),
+            batches,
+            batches,
+            replace(plan, micro_batch=size),
+            augment=plain,
+            normalise=NORMALISE,
+            numerics=FLOAT32,
+            saver=Saver(tmp_path, every=1e9),
+            mix=mix,
+            on_event=events.append,
+        )
+    assert torch.allclose(whole.state_dict()["1.weight"], pieces.state_dict()["1.weight"], atol=1e-5)
+    losses = [event.train_loss for event in events if isinstance(event, EpochDone)]
+    assert losses[2:] == pytest.approx(losses[:2], rel=1e-5)
+
+
+def test_norms_that_learn_get_two_pictures_a_piece() -> None:
+    pixels, labels = torch.zeros(5, 3, 2, 2), torch.zeros(5, dtype=torch.int64)
+    learning = Plan(epochs=1, lr=0.1, warmup=0.0, seed=1, micro_batch=1)
+    assert [len(part) for part, _, _ in learning.pieces(pixels, labels)] == [3, 2]
+    frozen = replace(learning, freeze_norms=True)
+    assert [len(part) for part, _, _ in frozen.pieces(pixels, labels)] == [1] * 5
 
 
 def test_training_stops_when_patience_ends(tmp_path: Path) -> None:

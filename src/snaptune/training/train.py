@@ -24,9 +24,10 @@ from snaptune.models.build import build_model, freeze_backbone, normalise, param
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
-from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, resume
-from snaptune.training.events import OnEvent, ignore
+from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, checkpoints, resume
+from snaptune.training.events import OnEvent, OutOfMemory, ignore
 from snaptune.training.loop import Plan, fit
+from snaptune.training.memory import free_memory, ran_out, refusal, with_smaller_pieces
 from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
@@ -70,8 +71,7 @@ def train(
     config = replace(config, threads=config.threads or torch.get_num_threads())
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    model = build_model(config.model, len(dataset.class_names), config.weights, say)
+    model = _initial_model(config, len(dataset.class_names), say)
     run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
     prepared = prepare(
         dataset,
@@ -91,7 +91,7 @@ def train(
     if processes.leads:
         job.write_inputs()
     say(job.decisions(why))
-    return job.run_to_the_end(Progress(), on_event)
+    return _within_memory(job, Progress(), on_event, say)
 
 
 def resume_training(
@@ -121,7 +121,28 @@ def resume_training(
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
-    return job.run_to_the_end(state, on_event)
+    return _within_memory(job, state, on_event, say)
+
+
+def _initial_model(config: TrainConfig, classes: int, say: Say) -> nn.Module:
+    torch.manual_seed(config.seed)
+    return build_model(config.model, classes, config.weights, say)
+
+
+def _within_memory(job: _Job, state: Progress, on_event: OnEvent, say: Say) -> Run:
+    """Train; each time memory runs out, again from the last checkpoint or the start, in smaller pieces."""
+    while True:
+        try:
+            return job.run_to_the_end(state, on_event)
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            if job.processes.count > 1:
+                raise refusal(job.config) from error
+        # not in the handler: the error's frames hold the tensors of the step that failed
+        free_memory()
+        job = replace(job, config=with_smaller_pieces(job.config))
+        state = job.restarted(on_event, say)
 
 
 def _indices(failures: Sequence[Unreadable]) -> Ints:
@@ -201,7 +222,7 @@ class _Job:
                 kept = fit(
                     self.learner,
                     batches(self.split.indices("train"), config.batch_size, balanced=balanced),
-                    batches(self.split.indices("validation"), SCORING_BATCH),
+                    batches(self.split.indices("validation"), self._scored_at_once()),
                     self._plan(),
                     augment=build_augment(config.augment, config.seed),
                     normalise=partial(normalise, preprocess=self.preprocess),
@@ -221,6 +242,30 @@ class _Job:
             saver.clear()
         return run
 
+    def restarted(self, on_event: OnEvent, say: Say) -> Progress:
+        """Record and tell the present settings after memory ran out, and go back to the last checkpoint."""
+        config, run = self.config, self.run
+        write_bytes(run.config_file, config.to_toml().encode())
+        with recorded(run, self.processes) as record:
+            tee(record, on_event)(OutOfMemory(config.micro_batch))
+        say(
+            f"Memory ran out: from here on batches of {config.batch_size} are computed in pieces of "
+            f"{config.micro_batch}. {self._effect_of_pieces()}"
+        )
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        if checkpoints(run.checkpoint_folder):
+            return resume(run.checkpoint_folder, self.learner)[0]
+        self.learner.restart(_initial_model(config, len(self.dataset.class_names), _no_word).state_dict())
+        return Progress()
+
+    def _scored_at_once(self) -> int:
+        return min(self.config.micro_batch or SCORING_BATCH, SCORING_BATCH)
+
+    def _effect_of_pieces(self) -> str:
+        if self._plan().freeze_norms:
+            return "Each update is still that of a whole batch."
+        return "Each update is that of a whole batch, but batch norms see the statistics of a piece."
+
     def _plan(self) -> Plan:
         config = self.config
         return Plan(
@@ -232,6 +277,7 @@ class _Job:
             label_smoothing=config.label_smoothing,
             class_weights=self._class_weights(),
             accumulate=config.accumulate,
+            micro_batch=config.micro_batch,
             clip=config.clip,
             freeze_norms=config.norm_statistics == "pretrained" and config.weights != "none",
             keep_best=config.keep == "best",
