@@ -18,7 +18,8 @@ from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
 from snaptune.data.unreadable import Unreadable, refuse
-from snaptune.errors import RunError, TrainingError
+from snaptune.errors import ConfigError, RunError, TrainingError
+from snaptune.evaluation.plots import rate_chart
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import build_model, freeze_backbone, normalise, parameter_groups, preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
@@ -32,6 +33,7 @@ from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
 from snaptune.training.processes import Processes, join_processes
+from snaptune.training.rate_finder import RateSweep, sweep_rates
 from snaptune.training.records import description, environment, recorded, stopped_by_signals, tee
 from snaptune.training.tune import candidates, choose
 
@@ -68,30 +70,41 @@ def train(
     if not processes.leads:
         on_event, progress, say = ignore, silent, _no_word
     config = config or TrainConfig()
-    config = replace(config, threads=config.threads or torch.get_num_threads())
-    preprocess = preprocess_for(config.model, config.image_size)
-    torch.set_num_threads(config.threads)
-    model = _initial_model(config, len(dataset.class_names), say)
-    run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
-    prepared = prepare(
-        dataset,
-        preprocess,
-        progress,
-        skip_unreadable=skip_unreadable,
-        unreadable_file=run.unreadable_file,
-        say=say,
-    )
-    pairs = prepared.near_duplicates()
-    if split is None:
-        share, test = config.validation, config.test
-        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
-    split = split.without(_indices(prepared.failures))
-    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+
+    def new_run() -> Run:
+        return Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
+
+    begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
+    job, why = begun(dataset, config, new_run, processes, device)
     if processes.leads:
         job.write_inputs()
     say(job.decisions(why))
     return _within_memory(job, Progress(), on_event, say)
+
+
+def find_lr(
+    dataset: ImageDataset,
+    config: TrainConfig | None = None,
+    out: str | Path = "runs",
+    *,
+    split: Split | None = None,
+    skip_unreadable: bool = False,
+    progress: Bar = silent,
+    say: Say = print,
+) -> RateSweep:
+    """Try growing learning rates on the training part, and draw the loss over them: `out/learning_rate.svg`.
+
+    Everything else is as `config` says. The network that learns is thrown away, and no run is made.
+    """
+    processes, device = join_processes()
+    if processes.count > 1:
+        raise ConfigError("Learning rates are tried in one process. Start it without a launcher.")
+    begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
+    job, _ = begun(dataset, config or TrainConfig(), lambda: Run(Path(out)), processes, device)
+    sweep = job.sweep(progress)
+    text = rate_chart(sweep.rates, sweep.losses, sweep.smooth, sweep.suggested)
+    write_bytes(Path(out) / "learning_rate.svg", text.encode())
+    return sweep
 
 
 def resume_training(
@@ -122,6 +135,42 @@ def resume_training(
         say(f"Checkpoint {text}; using the one before.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
     return _within_memory(job, state, on_event, say)
+
+
+def _begun(
+    dataset: ImageDataset,
+    config: TrainConfig,
+    new_run: Callable[[], Run],
+    processes: Processes,
+    device: torch.device,
+    *,
+    split: Split | None,
+    skip_unreadable: bool,
+    progress: Bar,
+    say: Say,
+) -> tuple[_Job, str]:
+    """All that training needs, from the settings, and a word on why the numerics are what they are."""
+    config = replace(config, threads=config.threads or torch.get_num_threads())
+    preprocess = preprocess_for(config.model, config.image_size)
+    torch.set_num_threads(config.threads)
+    model = _initial_model(config, len(dataset.class_names), say)
+    run = new_run()
+    prepared = prepare(
+        dataset,
+        preprocess,
+        progress,
+        skip_unreadable=skip_unreadable,
+        unreadable_file=run.unreadable_file,
+        say=say,
+    )
+    pairs = prepared.near_duplicates()
+    if split is None:
+        share, test = config.validation, config.test
+        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
+    split = split.without(_indices(prepared.failures))
+    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    return job, why
 
 
 def _initial_model(config: TrainConfig, classes: int, say: Say) -> nn.Module:
@@ -208,21 +257,13 @@ class _Job:
 
     def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
         config, run = self.config, self.run
-        batches = partial(
-            PreparedBatches,
-            self.prepared.pixels,
-            self.dataset.labels,
-            device=self.numerics.device,
-            processes=self.processes,
-        )
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        balanced = config.sampling == "balanced"
         with recorded(run, self.processes) as record, stopped_by_signals(saver):
             try:
                 kept = fit(
                     self.learner,
-                    batches(self.split.indices("train"), config.batch_size, balanced=balanced),
-                    batches(self.split.indices("validation"), self._scored_at_once()),
+                    self._train_batches(),
+                    self._batches("validation", self._scored_at_once()),
                     self._plan(),
                     augment=build_augment(config.augment, config.seed),
                     normalise=partial(normalise, preprocess=self.preprocess),
@@ -241,6 +282,27 @@ class _Job:
         if self.processes.leads:
             saver.clear()
         return run
+
+    def sweep(self, progress: Bar) -> RateSweep:
+        """How the loss goes as the learning rate grows; the learner stays as it is."""
+        return sweep_rates(
+            self.learner,
+            self._train_batches(),
+            self._plan(),
+            augment=build_augment(self.config.augment, self.config.seed),
+            normalise=partial(normalise, preprocess=self.preprocess),
+            numerics=self.numerics,
+            mix=build_mix(self.config.mix, self.config.seed, len(self.dataset.class_names)),
+            progress=progress,
+        )
+
+    def _train_batches(self) -> PreparedBatches:
+        return self._batches("train", self.config.batch_size, balanced=self.config.sampling == "balanced")
+
+    def _batches(self, part: str, size: int, *, balanced: bool = False) -> PreparedBatches:
+        samples, device = self.split.indices(part), self.numerics.device
+        pixels, labels = self.prepared.pixels, self.dataset.labels
+        return PreparedBatches(pixels, labels, samples, size, device, balanced, self.processes)
 
     def restarted(self, on_event: OnEvent, say: Say) -> Progress:
         """Record and tell the present settings after memory ran out, and go back to the last checkpoint."""
