@@ -98,6 +98,14 @@ class TrainConfig:
     memory_format: str = _setting(
         "auto", "layout of pictures in memory; auto measures", one_of="auto channels_last channels_first"
     )
+    compile: str = _setting(
+        "auto",
+        "compile the network: on, off, or auto, which does where a GPU will be busy for ten minutes or more",
+        one_of="auto on off",
+    )
+    track: str = _setting(
+        "", "where figures go besides the run, with commas between: tensorboard, mlflow, wandb, trackio"
+    )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))
     test: float = _setting(0.0, "share of the pictures kept for a last test", between=(0, 0.9))

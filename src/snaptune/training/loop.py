@@ -98,7 +98,8 @@ def fit(
     """
     model, optimizer = learner.model, learner.optimizer
     progress, processes = progress or Progress(), train.processes
-    forward = processes.joined(model)
+    plain = processes.joined(model)
+    fast = numerics.compiled(plain)
     started = time.perf_counter() - progress.seconds
     scaler = numerics.scaler(progress.scaler)
     on_event(Started(plan.epochs, len(train), len(train.samples), len(validation.samples)))
@@ -113,6 +114,7 @@ def fit(
             pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
             if mix is not None:
                 pixels, targets = mix(pixels, targets, epoch, progress.step)
+            forward = fast if batch.total == train.batch_size else plain
             answered = []
             for part, wanted, share in plan.pieces(pixels, targets):
                 with numerics.autocast():

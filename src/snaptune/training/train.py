@@ -35,7 +35,8 @@ from snaptune.training.optim import build_ema, build_optimizer
 from snaptune.training.processes import Processes, join_processes
 from snaptune.training.rate_finder import RateSweep, sweep_rates
 from snaptune.training.records import description, environment, recorded, stopped_by_signals, tee
-from snaptune.training.tune import candidates, choose
+from snaptune.training.trackers import tracked, tracker_names
+from snaptune.training.tune import candidates, choose, whether_to_compile
 
 SCORING_BATCH = 64
 Say = Callable[[str], None]
@@ -70,6 +71,7 @@ def train(
     if not processes.leads:
         on_event, progress, say = ignore, silent, _no_word
     config = config or TrainConfig()
+    tracker_names(config.track)  # so that a missing package is told of before anything is done
 
     def new_run() -> Run:
         return Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
@@ -133,6 +135,8 @@ def resume_training(
     state, refused = resume(run.checkpoint_folder, job.learner)
     for text in refused:
         say(f"Checkpoint {text}; using the one before.")
+    if config.track:
+        say(f"The figures go on to {config.track}, as {run.config_file.name} says.")
     say(f"Going on with {run.path} in epoch {state.epoch + 1} after batch {state.step}.")
     return _within_memory(job, state, on_event, say)
 
@@ -168,7 +172,8 @@ def _begun(
         share, test = config.validation, config.test
         split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
     split = split.without(_indices(prepared.failures))
-    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
+    pictures = len(split.indices("train"))
+    config, why = _numerics_chosen(config, model, len(dataset.class_names), pictures, processes, device)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
     return job, why
 
@@ -182,7 +187,7 @@ def _within_memory(job: _Job, state: Progress, on_event: OnEvent, say: Say) -> R
     """Train; each time memory runs out, again from the last checkpoint or the start, in smaller pieces."""
     while True:
         try:
-            return job.run_to_the_end(state, on_event)
+            return job.run_to_the_end(state, on_event, say)
         except RuntimeError as error:
             if not ran_out(error):
                 raise
@@ -203,14 +208,24 @@ def _no_word(text: str) -> None:
 
 
 def _numerics_chosen(
-    config: TrainConfig, model: nn.Module, classes: int, processes: Processes, device: torch.device
+    config: TrainConfig,
+    model: nn.Module,
+    classes: int,
+    pictures: int,
+    processes: Processes,
+    device: torch.device,
 ) -> tuple[TrainConfig, str]:
-    """The settings with precision and layout as they will be, so that resuming and repeating do the same."""
+    """The settings with the numerics as they will be, so that resuming and repeating do the same."""
     ways = candidates(device, config.precision, config.memory_format)
-    numerics, why = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
-    layout = "channels_last" if numerics.channels_last else "channels_first"
-    precision, layout = processes.same(f"{numerics.precision} {layout}").split()
-    return replace(config, precision=precision, memory_format=layout), why
+    choice = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
+    steps = config.epochs * pictures / config.batch_size
+    seconds = None if choice.seconds is None else steps * choice.seconds
+    compiles, reason = whether_to_compile(config.compile, device, seconds)
+    layout = "channels_last" if choice.numerics.channels_last else "channels_first"
+    on = "on" if compiles else "off"
+    precision, layout, on = processes.same(f"{choice.numerics.precision} {layout} {on}").split()
+    why = "; ".join(filter(None, (choice.why, reason)))
+    return replace(config, precision=precision, memory_format=layout, compile=on), why
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +256,7 @@ class _Job:
         device: torch.device,
     ) -> _Job:
         [numerics] = candidates(device, config.precision, config.memory_format)
+        numerics = replace(numerics, compile=config.compile == "on")
         if config.freeze == "backbone":
             freeze_backbone(model)
         model = numerics.placed(model)
@@ -255,10 +271,15 @@ class _Job:
         learner = Learner(model, optimizer, ema)
         return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
 
-    def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
+    def run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
         config, run = self.config, self.run
+        trackers = tracker_names(config.track) if self.processes.leads else ()
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        with recorded(run, self.processes) as record, stopped_by_signals(saver):
+        with (
+            recorded(run, self.processes) as record,
+            tracked(trackers, run, config, say) as tracking,
+            stopped_by_signals(saver),
+        ):
             try:
                 kept = fit(
                     self.learner,
@@ -271,7 +292,7 @@ class _Job:
                     saver=saver,
                     mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
                     progress=state,
-                    on_event=tee(record, on_event),
+                    on_event=tee(record, *tracking, on_event),
                 )
             except TrainingError:
                 self._write_outcome(state.kept)
