@@ -56,18 +56,19 @@ def pretrained(classes: int) -> torch.nn.Module:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="fastai on the same pictures.")
+    parser.add_argument("--pictures", type=Path, default=PICTURES, help="a folder with metadata.csv")
     parser.add_argument("--hold-out", default="noto")
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     set_seed(args.seed)
-    table = pd.read_csv(PICTURES / "metadata.csv")
+    table = pd.read_csv(args.pictures / "metadata.csv")
     held_out = table.index[table["group"] == args.hold_out].tolist()
     started = time.perf_counter()
     block = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
-        get_x=ColReader("file_name", pref=PICTURES),
+        get_x=ColReader("file_name", pref=args.pictures),
         get_y=ColReader("label"),
         splitter=IndexSplitter(held_out),
         item_tfms=Resize(args.size, method=ResizeMethod.Pad, pad_mode=PadMode.Border),

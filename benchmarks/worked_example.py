@@ -23,7 +23,7 @@ from torchvision.transforms import TrivialAugmentWide
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import open_dataset
-from snaptune.data.splits import split_by_group
+from snaptune.data.splits import Split, split_by_group
 from snaptune.images.load import load_image
 from snaptune.models.build import build_model, preprocess_for
 
@@ -78,11 +78,9 @@ class Pictures(Dataset[tuple[Tensor, int]]):
         return (pixels - mean) / std, int(self.dataset.labels[index])
 
 
-def train(artist: str, epochs: int, size: int, seed: int) -> dict[str, Any]:
-    """Accuracy of the kept weights and of the last epoch's on the artist, and the seconds it took."""
+def train(dataset: ImageDataset, split: Split, epochs: int, size: int, seed: int) -> dict[str, Any]:
+    """Accuracy of the kept weights and of the last epoch's on the validation part; the seconds it took."""
     torch.manual_seed(seed)
-    dataset = open_dataset("sample:hand-emoji")
-    split = split_by_group(dataset, (artist,))
     started = time.perf_counter()
     loaders = [
         DataLoader(
@@ -105,7 +103,6 @@ def train(artist: str, epochs: int, size: int, seed: int) -> dict[str, Any]:
         best = min(best, last)
     seconds = time.perf_counter() - started
     return {
-        "artist": artist,
         "seed": seed,
         "accuracy": best[1],
         "last": last[1],
@@ -141,7 +138,10 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    print(json.dumps(train(args.hold_out, args.epochs, args.size, args.seed)), flush=True)
+    dataset = open_dataset("sample:hand-emoji")
+    split = split_by_group(dataset, (args.hold_out,))
+    found = train(dataset, split, args.epochs, args.size, args.seed)
+    print(json.dumps({"artist": args.hold_out, **found}), flush=True)
 
 
 if __name__ == "__main__":
