@@ -226,6 +226,28 @@ def test_frozen_norms_keep_their_statistics_but_learn_their_scale() -> None:
     assert not model[1].training
     assert model[0].training
     assert model[1].weight.requires_grad
+    set_training(model, freeze_norms=False)
+    assert model[1].training
+
+
+def test_the_moving_average_takes_a_step_an_update(tmp_path: Path) -> None:
+    model = three_layers()
+    trained = learner(model, ema=0.9)
+    kept = fit(
+        trained,
+        replace(eight_pictures(), batch_size=2),  # four steps an epoch
+        eight_pictures(),
+        Plan(epochs=3, lr=0.01, warmup=0.1, seed=1, accumulate=2),
+        augment=plain,
+        normalise=NORMALISE,
+        numerics=FLOAT32,
+        saver=Saver(tmp_path, every=1e9),
+    )
+    assert trained.ema is not None
+    assert int(trained.ema.n_averaged) == 6
+    assert kept is not None
+    model.load_state_dict(kept.state)
+    assert score(model, eight_pictures(), NORMALISE, FLOAT32) == kept.scores  # the average is what is scored
 
 
 def test_the_cosine_rises_then_falls() -> None:
