@@ -35,7 +35,7 @@ def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as error:
         TrainConfig().replaced({"lr": -1.0, "epochs": 0, "modle": "x", "augment": "gentel"}, "team.toml")
     assert str(error.value).splitlines() == [
-        "Unknown setting 'modle' (from team.toml). Closest: model.",
+        "Unknown setting 'modle' (from team.toml). Closest: model, compile.",
         "augment='gentel' (from team.toml) must be one of: gentle, trivial, none. Closest: gentle.",
         "epochs=0 (from team.toml) must be between 1 and 10000.",
         "lr=-1.0 (from team.toml) must be between 0 and 1; fine-tuning usually uses 1e-5 to 1e-2.",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snaptune.images.preprocess import Preprocess
     from snaptune.run_folder import Run
     from snaptune.scoring import compare, evaluate
-    from snaptune.training.train import resume_training, train
+    from snaptune.training.train import find_lr, resume_training, train
 
 _HOME = {
     "Classifier": "classifier",
@@ -37,6 +37,7 @@ _HOME = {
     "check": "data.health",
     "compare": "scoring",
     "evaluate": "scoring",
+    "find_lr": "training.train",
     "from_folder": "data.folders",
     "from_hub": "data.hub",
     "from_sample": "data.readers",
@@ -60,6 +61,7 @@ __all__ = [
     "check",
     "compare",
     "evaluate",
+    "find_lr",
     "from_folder",
     "from_hub",
     "from_sample",

@@ -81,6 +81,11 @@ class TrainConfig:
         "none", "what stays as it came: none, or backbone (only the head learns)", one_of="none backbone"
     )
     accumulate: int = _setting(1, "steps whose gradients make one update", between=(1, 65_536))
+    micro_batch: int = _setting(
+        0,
+        "pictures that are computed at once, where memory has no room for a batch; 0 for a whole batch",
+        between=(0, 65_536),
+    )
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
     augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
     keep: str = _setting(
@@ -99,6 +104,14 @@ class TrainConfig:
     stream: bool = _setting(False, "decode pictures again in every epoch instead of keeping them prepared")
     workers: int = _setting(
         0, "processes that decode what is streamed; 0 for threads of this one", between=(0, 1024)
+    )
+    compile: str = _setting(
+        "auto",
+        "compile the network: on, off, or auto, which does where a GPU will be busy for ten minutes or more",
+        one_of="auto on off",
+    )
+    track: str = _setting(
+        "", "where figures go besides the run, with commas between: tensorboard, mlflow, wandb, trackio"
     )
     checkpoint_minutes: float = _setting(5.0, "minutes between checkpoints", between=(0, 1e6))
     validation: float = _setting(0.2, "share of the pictures held out", between=(0.01, 0.9))

@@ -101,6 +101,10 @@ class Run:
         return self.path / "events.jsonl"
 
     @property
+    def tensorboard_folder(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
     def checkpoint_folder(self) -> Path:
         return self.path / "checkpoint"
 

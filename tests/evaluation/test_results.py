@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snaptune.evaluation.calibration import Calibration
-from snaptune.evaluation.formats import to_json
+from snaptune.evaluation.formats import read_epochs, to_json
 from snaptune.evaluation.results import EvaluationReport, Predictions, summarise
 
 NAMES = ("cat", "dog", "emu")
@@ -54,3 +54,14 @@ def test_a_class_without_pictures_becomes_null_in_json() -> None:
     assert written["classes"][2]["recall"] == {"value": None, "low": 0.0, "high": 1.0, "n": 0}
     assert written["accuracy"]["n"] == 3
     assert written["top5"] is None
+
+
+def test_an_epoch_gone_through_again_counts_once() -> None:
+    def line(epoch: int, loss: float) -> str:
+        scores = dict.fromkeys(("train_loss", "train_accuracy", "validation_accuracy"), 0.5)
+        return json.dumps(
+            {"event": "EpochDone", "epoch": epoch, "validation_loss": loss, "kept": True, **scores}
+        )
+
+    epochs = read_epochs("\n".join([line(0, 3.0), line(1, 2.0), line(1, 1.0)]), "events.jsonl")
+    assert [epoch.validation_loss for epoch in epochs] == [3.0, 1.0]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 from dataclasses import replace
 from functools import partial
@@ -19,8 +20,9 @@ from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver
 from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Started, StepDone, ignore
 from snaptune.training.loop import Plan, fit, score, set_training
+from snaptune.training.mixup import Mixup
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema, build_optimizer, cosine, torch_one_cycle
+from snaptune.training.optim import build_ema, build_optimizer, cosine, set_rates, torch_one_cycle
 
 CPU = torch.device("cpu")
 FLOAT32 = Numerics(CPU)
@@ -153,12 +155,78 @@ def test_accumulated_gradients_are_those_of_the_large_batch(tmp_path: Path) -> N
     assert torch.allclose(one.state_dict()["1.weight"], two.state_dict()["1.weight"], atol=1e-6)
 
 
-def test_training_stops_when_patience_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("micro_batch", [1, 2, 3])
+@pytest.mark.parametrize("mix", [None, Mixup(1, 2)], ids=["labels", "mixed"])
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 5.0])], ids=["alike", "weighted"])
+def test_a_batch_in_pieces_is_the_batch(
+    tmp_path: Path, micro_batch: int, mix: Mixup | None, weights: torch.Tensor | None
+) -> None:
+    torch.manual_seed(0)
+    whole = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
+    pieces = copy.deepcopy(whole)
     events: list[Event] = []
-    fitted(three_layers(), tmp_path, events.append, epochs=50, lr=0.9, patience=1)
+    plan = Plan(epochs=2, lr=0.1, warmup=0.0, seed=1, class_weights=weights, label_smoothing=0.1)
+    plan = replace(plan, freeze_norms=True)
+    batches = replace(eight_pictures(), labels=np.array([0, 0, 0, 1, 0, 1, 0, 0]), batch_size=5)
+    for model, size in ((whole, 0), (pieces, micro_batch)):
+        fit(
+            Learner(model, torch.optim.SGD(model.parameters()), None),
+            batches,
+            batches,
+            replace(plan, micro_batch=size),
+            augment=plain,
+            normalise=NORMALISE,
+            numerics=FLOAT32,
+            saver=Saver(tmp_path, every=1e9),
+            mix=mix,
+            on_event=events.append,
+        )
+    assert torch.allclose(whole.state_dict()["1.weight"], pieces.state_dict()["1.weight"], atol=1e-5)
+    losses = [event.train_loss for event in events if isinstance(event, EpochDone)]
+    assert losses[2:] == pytest.approx(losses[:2], rel=1e-5)
+
+
+def test_norms_that_learn_get_two_pictures_a_piece() -> None:
+    pixels, labels = torch.zeros(5, 3, 2, 2), torch.zeros(5, dtype=torch.int64)
+    learning = Plan(epochs=1, lr=0.1, warmup=0.0, seed=1, micro_batch=1)
+    assert [len(part) for part, _, _ in learning.pieces(pixels, labels)] == [3, 2]
+    frozen = replace(learning, freeze_norms=True)
+    assert [len(part) for part, _, _ in frozen.pieces(pixels, labels)] == [1] * 5
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_training_stops_when_patience_ends(tmp_path: Path, patience: int) -> None:
+    events: list[Event] = []
+    fitted(three_layers(), tmp_path, events.append, epochs=50, lr=0.9, patience=patience)
     losses = [event.validation_loss for event in events if isinstance(event, EpochDone)]
     assert len(losses) < 50
-    assert losses[-1] >= min(losses[:-1])
+    assert len(losses) - 1 - int(np.argmin(losses)) == patience
+
+
+def test_patience_begins_anew_with_every_gain() -> None:
+    progress, waited = Progress(), []
+    for loss in (3.0, 4.0, 2.0, 2.0, 2.5, 1.0):
+        progress.end_epoch(loss)
+        waited.append(progress.epochs_without_gain)
+    assert waited == [0, 1, 0, 1, 2, 0]
+
+
+def test_label_smoothing_shares_out_a_part_of_the_target() -> None:
+    plan = Plan(epochs=1, lr=0.1, warmup=0.0, seed=1, label_smoothing=0.3)
+    logits = torch.tensor([[2.0, -1.0, 0.5]])
+    wanted = torch.tensor([0.8, 0.1, 0.1])  # 0.3 is shared by all three classes, the right one among them
+    expected = -(wanted * logits.log_softmax(1)).sum()
+    assert plan.loss(logits, torch.tensor([0])) == pytest.approx(float(expected))
+
+
+def test_every_group_takes_its_share_of_the_rate() -> None:
+    groups = [{"params": [nn.Parameter(torch.zeros(1))], "lr_scale": scale} for scale in (1.0, 0.8, 0.64)]
+    optimizer = build_optimizer(groups, lr=1.0, eps=1e-8)
+    set_rates(optimizer, 0.5, None)
+    assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([0.5, 0.4, 0.32])
+    assert optimizer.param_groups[0]["betas"] == (0.9, 0.999)
+    set_rates(optimizer, 0.5, 0.85)
+    assert [group["betas"] for group in optimizer.param_groups] == [(0.85, 0.999)] * 3
 
 
 def test_training_stops_when_time_is_up(tmp_path: Path) -> None:
@@ -169,20 +237,22 @@ def test_training_stops_when_time_is_up(tmp_path: Path) -> None:
     assert events[-1].epochs < 10_000
 
 
-def test_gradients_are_clipped(tmp_path: Path) -> None:
+def test_the_gradient_is_clipped_to_the_norm_that_is_asked_for(tmp_path: Path) -> None:
     model = three_layers()
-    before = {name: value.clone() for name, value in model.state_dict().items()}
+    before = nn.utils.parameters_to_vector(model.parameters()).detach().clone()
+    plan = Plan(epochs=1, lr=1.0, warmup=0.0, seed=1, clip=0.05)
     fit(
         Learner(model, torch.optim.SGD(model.parameters()), None),
+        replace(eight_pictures(), batch_size=8),  # one update
         eight_pictures(),
-        eight_pictures(),
-        Plan(epochs=1, lr=1.0, warmup=0.0, seed=1, clip=1e-6),
+        plan,
         augment=plain,
         normalise=NORMALISE,
         numerics=FLOAT32,
         saver=Saver(tmp_path, every=1e9),
     )
-    assert torch.allclose(model.state_dict()["3.weight"], before["3.weight"], atol=1e-5)
+    moved = nn.utils.parameters_to_vector(model.parameters()).detach() - before
+    assert float(moved.norm()) == pytest.approx(plan.rates_at(0, 1)[0] * 0.05, rel=1e-2)
 
 
 def test_frozen_norms_keep_their_statistics_but_learn_their_scale() -> None:
@@ -191,6 +261,28 @@ def test_frozen_norms_keep_their_statistics_but_learn_their_scale() -> None:
     assert not model[1].training
     assert model[0].training
     assert model[1].weight.requires_grad
+    set_training(model, freeze_norms=False)
+    assert model[1].training
+
+
+def test_the_moving_average_takes_a_step_an_update(tmp_path: Path) -> None:
+    model = three_layers()
+    trained = learner(model, ema=0.9)
+    kept = fit(
+        trained,
+        replace(eight_pictures(), batch_size=2),  # four steps an epoch
+        eight_pictures(),
+        Plan(epochs=3, lr=0.01, warmup=0.1, seed=1, accumulate=2),
+        augment=plain,
+        normalise=NORMALISE,
+        numerics=FLOAT32,
+        saver=Saver(tmp_path, every=1e9),
+    )
+    assert trained.ema is not None
+    assert int(trained.ema.n_averaged) == 6
+    assert kept is not None
+    model.load_state_dict(kept.state)
+    assert score(model, eight_pictures(), NORMALISE, FLOAT32) == kept.scores  # the average is what is scored
 
 
 def test_the_cosine_rises_then_falls() -> None:

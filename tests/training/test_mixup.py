@@ -87,6 +87,14 @@ def test_cutmix_takes_one_rectangle_from_another_picture() -> None:
     assert min(sizes) < 0.1 * SIDES[0] * SIDES[1] < 0.5 * SIDES[0] * SIDES[1] < max(sizes)
 
 
+def test_cutmix_rectangles_have_areas_as_in_the_paper() -> None:
+    """Of an area u, even from 0 to 1, the border leaves sqrt(u) - u / 4 of either side on average."""
+    pictures, labels = torch.arange(2.0)[:, None, None, None].expand(2, 1, 64, 64), torch.arange(2)
+    mixes = [CutMix(0, 2)(pictures, labels, 0, step) for step in range(3000)]
+    own = [float(targets[0, 0]) for _, targets in mixes if targets[0, 0] < 1]  # the partner is the other
+    assert abs(1 - np.mean(own) - (1 / 2 - 1 / 5 + 1 / 48)) < 0.04
+
+
 @MIXES
 def test_one_picture_of_one_pixel_is_mixed_with_itself(mix: Mix) -> None:
     mixed, targets = mix(torch.full((1, 3, 1, 1), 9.0), torch.tensor([2]), 0, 0)

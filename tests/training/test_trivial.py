@@ -135,20 +135,23 @@ def test_the_wide_space_is_torchvisions() -> None:
 
 
 def test_the_tutorial_space_is_the_worked_examples() -> None:
-    ranges = {operation.name: (operation.low, operation.high) for operation in TUTORIAL if operation.high}
-    assert ranges == {
-        "ShearX": (0, 0.25),
-        "ShearY": (0, 0.25),
-        "TranslateX": (0, 32),
-        "TranslateY": (0, 32),
-        "Rotate": (0, 45),
-        "Brightness": (0, 0.75),
-        "Color": (0, 0.99),
-        "Contrast": (0, 0.99),
-        "Sharpness": (0, 0.99),
-        "Posterize": (8, 2),
+    assert {(each.name, each.low, each.high, each.signed) for each in TUTORIAL} == {
+        ("Identity", 0, 0, False),
+        ("ShearX", 0, 0.25, True),
+        ("ShearY", 0, 0.25, True),
+        ("TranslateX", 0, 32, True),
+        ("TranslateY", 0, 32, True),
+        ("Rotate", 0, 45, True),
+        ("Brightness", 0, 0.75, True),
+        ("Color", 0, 0.99, True),
+        ("Contrast", 0, 0.99, True),
+        ("Sharpness", 0, 0.99, True),
+        ("Posterize", 8, 2, False),
+        ("Solarize", 255, 0, False),
+        ("AutoContrast", 0, 0, False),
+        ("Equalize", 0, 0, False),
     }
-    assert [operation.signed for operation in TUTORIAL] == [operation.signed for operation in WIDE]
+    assert BINS == 31
 
 
 def expected_shares(space: Space) -> dict[tuple[str, float, bool], float]:

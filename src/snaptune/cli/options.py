@@ -14,7 +14,7 @@ Commands = Any  # argparse does not export the type of its subparsers
 _TYPES = {"int": int, "float": float, "str": str}
 FLAGS = (
     *("model", "weights", "image_size", "epochs", "batch_size", "lr"),
-    *("augment", "keep", "validation", "test", "seed", "threads"),
+    *("augment", "keep", "validation", "test", "seed", "threads", "track"),
 )
 """The settings that are flags; the others are set in a file with --config."""
 
@@ -30,6 +30,11 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="settings in TOML; flags replace single ones"
     )
+    parser.add_argument(
+        "--compile",
+        action=argparse.BooleanOptionalAction,
+        help="compile the network, or do not (default: where a GPU will be busy for ten minutes or more)",
+    )
     known = {item.name: item for item in fields(TrainConfig)}
     for name in FLAGS:
         item = known[name]
@@ -39,7 +44,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             choices=item.metadata["one_of"] or None,
             default=None,
             metavar=None if item.metadata["one_of"] else name.rpartition("_")[2].upper(),
-            help=f"{item.metadata['help']} (default: {item.default})",
+            help=f"{item.metadata['help']} (default: {'none' if item.default == '' else item.default})",
         )
 
 
@@ -48,8 +53,14 @@ def settings(args: argparse.Namespace) -> TrainConfig:
     config = TrainConfig.recipe(args.recipe)
     if args.config:
         config = TrainConfig.read(args.config, config)
-    typed = {name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None}
-    return config.replaced(typed | ({} if args.time is None else {"minutes": args.time}))
+    typed: dict[str, object] = {
+        name: getattr(args, name) for name in FLAGS if getattr(args, name) is not None
+    }
+    if args.time is not None:
+        typed["minutes"] = args.time
+    if args.compile is not None:
+        typed["compile"] = "on" if args.compile else "off"
+    return config.replaced(typed)
 
 
 def _minutes(text: str) -> float:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from tqdm.auto import tqdm
 
-from snaptune.training.events import EpochDone, Event, Finished, Saved, Started, StepDone
+from snaptune.training.events import EpochDone, Event, Finished, OutOfMemory, Saved, Started, StepDone
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class TrainingBars:
                 self._steps.reset()
             case Saved():
                 self._epochs.write(f"  checkpoint {event.checkpoint}")
-            case Finished():
+            case OutOfMemory() | Finished():
                 self.close()
 
     def close(self) -> None:

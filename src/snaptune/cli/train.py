@@ -11,6 +11,7 @@ from snaptune.cli.options import Commands, add_out, add_settings, settings
 from snaptune.errors import ConfigError
 
 if TYPE_CHECKING:
+    from snaptune.config import TrainConfig
     from snaptune.data.dataset import ImageDataset
     from snaptune.data.splits import Split
 
@@ -30,6 +31,11 @@ def add_to(commands: Commands) -> None:
         "--skip-unreadable", action="store_true", help="train without the pictures that cannot be read"
     )
     parser.add_argument("--split", type=Path, metavar="CSV", help="use the split.csv of another run")
+    parser.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="train no model, but try growing learning rates, suggest one and draw the loss over them",
+    )
     add_settings(parser)
     parser.set_defaults(run=run)
 
@@ -38,6 +44,10 @@ def run(args: argparse.Namespace) -> None:
     config = settings(args)
     if (args.data is None) == (args.resume is None):
         raise ConfigError("Name either DATA to start a run, or --resume RUN to go on with one.")
+
+    if args.find_lr:
+        _find_lr(args, config)
+        return
 
     from snaptune.cli.evaluate import evaluate_and_show
     from snaptune.cli.progress import TrainingBars, bar
@@ -67,6 +77,23 @@ def run(args: argparse.Namespace) -> None:
     evaluate_and_show(finished, dataset)
     print(f"\nrun     {finished.path}\nreport  {finished.report_file}")
     print(f"next    snaptune publish {finished.path}")
+
+
+def _find_lr(args: argparse.Namespace, config: TrainConfig) -> None:
+    if args.resume:
+        raise ConfigError("Give either --find-lr or --resume.")
+
+    from snaptune.cli.progress import bar
+    from snaptune.training.train import find_lr
+
+    dataset = open_data(args)
+    split, skip = _chosen_split(args, dataset), args.skip_unreadable
+    sweep = find_lr(dataset, config, args.out, split=split, skip_unreadable=skip, progress=bar)
+    if sweep.suggested is None:
+        print("The loss fell at no learning rate: look at the picture, and at the data: snaptune check DATA")
+    else:
+        print(f"suggested  --lr {sweep.suggested:g}, where the loss falls fastest; now {config.lr:g}")
+    print(f"picture    {args.out / 'learning_rate.svg'}")
 
 
 def _chosen_split(args: argparse.Namespace, dataset: ImageDataset) -> Split | None:

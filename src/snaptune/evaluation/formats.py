@@ -41,17 +41,18 @@ def to_csv(predictions: Predictions) -> str:
 def read_epochs(events: str, source: str) -> list[Epoch]:
     """The epochs in the text of `events.jsonl`; a line that was cut off is passed over.
 
+    Of an epoch that training went through again, from a checkpoint before its end, the last record counts.
     Raises `RunError`, naming `source`, where the text is not what training writes.
     """
-    epochs = []
+    epochs: dict[str, Epoch] = {}
     for line in events.splitlines():
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
             continue
         if isinstance(event, dict) and event.get("event") == "EpochDone":
-            epochs.append(_epoch(event, source))
-    return epochs
+            epochs[str(event.get("epoch", len(epochs)))] = _epoch(event, source)
+    return list(epochs.values())
 
 
 def _epoch(event: dict[str, Any], source: str) -> Epoch:

@@ -137,6 +137,50 @@ def heat_map(title: str, counts: Sequence[Sequence[int]], names: Sequence[str]) 
     )
 
 
+def rate_chart(
+    rates: Sequence[float], losses: Sequence[float], smooth: Sequence[float], suggested: float | None
+) -> str:
+    """Loss over learning rate on a logarithmic axis, as a picture of its own that needs no style sheet."""
+    title = "loss as the learning rate grows"
+    ticks = nice_ticks(min(smooth, default=0.0), max(smooth, default=1.0))
+    decades = range(math.floor(math.log10(min(rates, default=0.1))), 1 + _last_decade(rates))
+    x = Scale(decades[0], decades[-1], _LEFT, _WIDTH - 20)
+    y = Scale(ticks[0], ticks[-1], _HEIGHT - _BOTTOM, _TOP)
+    bottom = _HEIGHT - _BOTTOM + 18
+    parts = [_horizontal_grid(ticks, y, as_percent=False)]
+    parts += [_text(x(decade), bottom, f"1e{decade}", "middle soft") for decade in decades]
+    parts += [
+        f'<circle class="soft" cx="{x(math.log10(rate))}" cy="{y(loss)}" r="1.5"/>'
+        for rate, loss in zip(rates, losses, strict=True)
+        if ticks[0] <= loss <= ticks[-1]
+    ]
+    points = " ".join(f"{x(math.log10(rate))},{y(loss)}" for rate, loss in zip(rates, smooth, strict=True))
+    parts.append(f'<g class="series blue"><polyline points="{points}"/></g>')
+    if suggested is not None:
+        at = x(math.log10(suggested))
+        parts.append(f'<line class="mark" x1="{at}" x2="{at}" y1="{_TOP}" y2="{_HEIGHT - _BOTTOM}"/>')
+        parts.append(_text(at, _TOP - 5, f"{suggested:g}", "middle soft"))
+    names = _text(x((decades[0] + decades[-1]) / 2), _HEIGHT - 4, "learning rate", "middle soft")
+    inside = _text(0, 14, title, "title") + "".join(parts) + names
+    return _svg(_WIDTH, _HEIGHT, title, _STYLE + inside).replace(
+        "<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1
+    )
+
+
+_STYLE = (
+    "<style>svg { background: #ffffff; font: 12px sans-serif; } text { fill: #22262b; } "
+    ".title { font-weight: 600; } .soft { fill: #5d6670; } .middle { text-anchor: middle; } "
+    ".end { text-anchor: end; } .grid { stroke: #e3e1dc; } "
+    ".mark { stroke: #5d6670; stroke-dasharray: 2 4; } "
+    "polyline { fill: none; stroke: #2b6a8f; stroke-width: 2; }</style>"
+)
+"""What `report.css` gives the charts of the report, for one that stands alone."""
+
+
+def _last_decade(rates: Sequence[float]) -> int:
+    return math.ceil(math.log10(max(rates, default=1.0)))
+
+
 def _svg(width: float, height: float, title: str, inside: str) -> str:
     return (
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" '

@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -80,9 +80,10 @@ class Progress:
     def accuracy(self) -> float:
         return self.correct / self.seen
 
-    def add(self, loss: Tensor, logits: Tensor, batch: Batch) -> None:
-        """One more batch is done."""
-        correct = (logits.argmax(1) == batch.labels).sum()
+    def add(self, answered: Sequence[tuple[Tensor, Tensor]], batch: Batch) -> None:
+        """One more batch is done: for each piece of it, its share of the loss and its logits."""
+        losses, logits = zip(*answered, strict=True)
+        loss, correct = sum(losses[1:], losses[0]), (torch.cat(logits).argmax(1) == batch.labels).sum()
         self._unread.append(torch.stack([loss.double() * batch.weight, correct.double()]))
         self.seen += batch.total
         self.step += 1
@@ -120,6 +121,14 @@ class Learner:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     ema: AveragedModel | None
+
+    def restart(self, state: Mapping[str, Tensor]) -> None:
+        """Back to before the first step, the model's own state being `state`."""
+        self.model.load_state_dict(state)
+        self.optimizer.state.clear()
+        if self.ema is not None:
+            self.ema.module.load_state_dict(state)
+            self.ema.n_averaged.zero_()
 
 
 class Saver:

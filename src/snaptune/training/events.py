@@ -48,13 +48,20 @@ class Saved:
 
 
 @dataclass(frozen=True)
+class OutOfMemory:
+    """From the last checkpoint, or the start, `micro_batch` pictures are computed at once."""
+
+    micro_batch: int
+
+
+@dataclass(frozen=True)
 class Finished:
     epochs: int
     kept_epoch: int
     seconds: float
 
 
-Event = Started | StepDone | EpochDone | Saved | Finished
+Event = Started | StepDone | EpochDone | Saved | OutOfMemory | Finished
 OnEvent = Callable[[Event], None]
 
 

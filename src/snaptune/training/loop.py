@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,7 @@ class Plan:
     label_smoothing: float = 0.0
     class_weights: Tensor | None = None
     accumulate: int = 1
+    micro_batch: int = 0
     clip: float = 0.0
     freeze_norms: bool = False
     keep_best: bool = False
@@ -43,6 +45,28 @@ class Plan:
     def is_over(self, seconds: float) -> bool:
         """Whether the wall-clock budget is spent."""
         return bool(self.seconds) and seconds >= self.seconds
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(
+            logits.float(), targets, self.class_weights, label_smoothing=self.label_smoothing
+        )
+
+    def pieces(self, pixels: Tensor, targets: Tensor) -> Iterator[tuple[Tensor, Tensor, float | Tensor]]:
+        """A batch in even parts of at most `micro_batch`, each with its share of the batch's mean loss.
+
+        Norms that learn their statistics need two pictures in each.
+        """
+        most = len(targets) if self.freeze_norms else len(targets) // 2
+        count = min(math.ceil(len(targets) / self.micro_batch), most) if self.micro_batch else 1
+        parts = targets.tensor_split(max(1, count))
+        for part, wanted in zip(pixels.tensor_split(max(1, count)), parts, strict=True):
+            yield part, wanted, self._mass(wanted) / self._mass(targets)
+
+    def _mass(self, targets: Tensor) -> float | Tensor:
+        """What the mean loss is divided by: the weights of the labels; of mixed labels, their number."""
+        if self.class_weights is None or targets.is_floating_point():
+            return float(len(targets))
+        return self.class_weights[targets].sum()
 
     def rates_at(self, step: int, steps_per_epoch: int) -> tuple[float, float | None]:
         """The head's learning rate, and Adam's first beta where it moves, at a step from the very start."""
@@ -74,7 +98,8 @@ def fit(
     """
     model, optimizer = learner.model, learner.optimizer
     progress, processes = progress or Progress(), train.processes
-    forward = processes.joined(model)
+    plain = processes.joined(model)
+    fast = numerics.compiled(plain)
     started = time.perf_counter() - progress.seconds
     scaler = numerics.scaler(progress.scaler)
     on_event(Started(plan.epochs, len(train), len(train.samples), len(validation.samples)))
@@ -89,13 +114,15 @@ def fit(
             pixels, targets = augment(batch.pixels, epoch, batch.samples), batch.labels
             if mix is not None:
                 pixels, targets = mixed(mix, pixels, batch, epoch, progress.step, processes)
-            with numerics.autocast():
-                logits = forward(numerics.laid_out(normalise(pixels)))
-            loss = F.cross_entropy(
-                logits.float(), targets, plan.class_weights, label_smoothing=plan.label_smoothing
-            )
-            scaler.scale(loss * (batch.weight / plan.accumulate)).backward()  # type: ignore[no-untyped-call]
-            progress.add(loss.detach(), logits.detach(), batch)
+            forward = fast if batch.total == train.batch_size else plain
+            answered = []
+            for part, wanted, share in plan.pieces(pixels, targets):
+                with numerics.autocast():
+                    logits = forward(numerics.laid_out(normalise(part)))
+                loss = plan.loss(logits, wanted) * share
+                scaler.scale(loss * (batch.weight / plan.accumulate)).backward()  # type: ignore[no-untyped-call]
+                answered.append((loss.detach(), logits.detach()))
+            progress.add(answered, batch)
 
             ends = progress.step == len(train)
             complete = ends or progress.step % plan.accumulate == 0

@@ -19,6 +19,7 @@ class Numerics:
     device: torch.device
     precision: str = FLOAT32
     channels_last: bool = True
+    compile: bool = False
 
     def autocast(self) -> torch.autocast:
         dtype = getattr(torch, self.precision)
@@ -40,10 +41,21 @@ class Numerics:
         moved: nn.Module = model.to(self.device, memory_format=self._format)  # type: ignore[call-overload]
         return moved
 
+    def compiled(self, network: nn.Module) -> nn.Module:
+        """The network as one compiled function of the same weights, where that is the choice.
+
+        Each size of batch costs a compilation, so an odd one should go through `network` itself.
+        """
+        if not self.compile:
+            return network
+        torch.compiler.reset()  # earlier networks count towards a limit, after which none is compiled
+        fast: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+        return fast
+
     @property
     def _format(self) -> torch.memory_format:
         return torch.channels_last if self.channels_last else torch.contiguous_format
 
     def __str__(self) -> str:
         layout = "channels last" if self.channels_last else "channels first"
-        return f"{self.device}, {self.precision}, {layout}"
+        return f"{self.device}, {self.precision}, {layout}{', compiled' if self.compile else ''}"

@@ -18,7 +18,8 @@ from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
 from snaptune.data.splits import Split, read_split, split_automatically, write_split
 from snaptune.data.unreadable import Unreadable, refuse
-from snaptune.errors import RunError, TrainingError
+from snaptune.errors import ConfigError, RunError, TrainingError
+from snaptune.evaluation.plots import rate_chart
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import (
     build_model,
@@ -33,14 +34,17 @@ from snaptune.run_folder import Run, read_json, write_bytes, write_json
 from snaptune.training.augment import build_augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, checkpoints, resume
-from snaptune.training.events import OnEvent, ignore
+from snaptune.training.events import OnEvent, OutOfMemory, ignore
 from snaptune.training.loop import Plan, fit
+from snaptune.training.memory import free_memory, ran_out, refusal, with_smaller_pieces
 from snaptune.training.mixup import build_mix
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema, build_optimizer
 from snaptune.training.processes import Processes, join_processes
+from snaptune.training.rate_finder import RateSweep, sweep_rates
 from snaptune.training.records import description, environment, recorded, stopped_by_signals, tee
-from snaptune.training.tune import candidates, choose
+from snaptune.training.trackers import tracked, tracker_names
+from snaptune.training.tune import candidates, choose, whether_to_compile
 
 SCORING_BATCH = 64
 Say = Callable[[str], None]
@@ -73,25 +77,42 @@ def train(
     """
     processes, device, on_event, progress, say = _joined(on_event, progress, say)
     config = config or TrainConfig()
-    config = replace(config, threads=config.threads or torch.get_num_threads())
-    preprocess = preprocess_for(config.model, config.image_size)
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    size = config.image_size
-    model = build_model(config.model, len(dataset.class_names), config.weights, say, size=size)
-    run = Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
-    prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable)
-    pairs = prepared.near_duplicates()
-    if split is None:
-        share, test = config.validation, config.test
-        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
-    split = split.without(_indices(prepared.failures))
-    config, why = _numerics_chosen(config, model, len(dataset.class_names), processes, device)
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    tracker_names(config.track)  # so that a missing package is told of before anything is done
+
+    def new_run() -> Run:
+        return Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
+
+    begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
+    job, why = begun(dataset, config, new_run, processes, device)
     if processes.leads:
         job.write_inputs()
     say(job.decisions(why))
-    return job.run_to_the_end(Progress(), on_event)
+    return _within_memory(job, Progress(), on_event, say)
+
+
+def find_lr(
+    dataset: ImageDataset,
+    config: TrainConfig | None = None,
+    out: str | Path = "runs",
+    *,
+    split: Split | None = None,
+    skip_unreadable: bool = False,
+    progress: Bar = silent,
+    say: Say = print,
+) -> RateSweep:
+    """Try growing learning rates on the training part, and draw the loss over them: `out/learning_rate.svg`.
+
+    Everything else is as `config` says. The network that learns is thrown away, and no run is made.
+    """
+    processes, device = join_processes()
+    if processes.count > 1:
+        raise ConfigError("Learning rates are tried in one process. Start it without a launcher.")
+    begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
+    job, _ = begun(dataset, config or TrainConfig(), lambda: Run(Path(out)), processes, device)
+    sweep = job.sweep(progress)
+    text = rate_chart(sweep.rates, sweep.losses, sweep.smooth, sweep.suggested)
+    write_bytes(Path(out) / "learning_rate.svg", text.encode())
+    return sweep
 
 
 def resume_training(
@@ -113,15 +134,17 @@ def resume_training(
     if run.model_file.is_file() and not saved:
         raise RunError(f"'{run.path}' is finished; there is nothing to go on with.")
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    weights, size = "none" if saved else config.weights, config.image_size
-    model = build_model(config.model, len(dataset.class_names), weights, say, size=size)
+    initial = replace(config, weights="none") if saved else config
+    model = _initial_model(initial, len(dataset.class_names), say)
     split = read_split(run.split_file, dataset)
     prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable=True)
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
     job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
-    return job.run_to_the_end(_restored(run, job.learner, say) if saved else _new(run, say), on_event)
+    if config.track:
+        say(f"The figures go on to {config.track}, as {run.config_file.name} says.")
+    state = _restored(run, job.learner, say) if saved else _new(run, say)
+    return _within_memory(job, state, on_event, say)
 
 
 def _restored(run: Run, learner: Learner, say: Say) -> Progress:
@@ -165,6 +188,57 @@ def _prepared(
     )
 
 
+def _begun(
+    dataset: ImageDataset,
+    config: TrainConfig,
+    new_run: Callable[[], Run],
+    processes: Processes,
+    device: torch.device,
+    *,
+    split: Split | None,
+    skip_unreadable: bool,
+    progress: Bar,
+    say: Say,
+) -> tuple[_Job, str]:
+    """All that training needs, from the settings, and a word on why the numerics are what they are."""
+    config = replace(config, threads=config.threads or torch.get_num_threads())
+    preprocess = preprocess_for(config.model, config.image_size)
+    torch.set_num_threads(config.threads)
+    model = _initial_model(config, len(dataset.class_names), say)
+    run = new_run()
+    prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable)
+    pairs = prepared.near_duplicates()
+    if split is None:
+        share, test = config.validation, config.test
+        split = split_automatically(dataset, share, config.seed, test=test, duplicates=pairs)
+    split = split.without(_indices(prepared.failures))
+    pictures = len(split.indices("train"))
+    config, why = _numerics_chosen(config, model, len(dataset.class_names), pictures, processes, device)
+    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    return job, why
+
+
+def _initial_model(config: TrainConfig, classes: int, say: Say) -> nn.Module:
+    torch.manual_seed(config.seed)
+    return build_model(config.model, classes, config.weights, say, size=config.image_size)
+
+
+def _within_memory(job: _Job, state: Progress, on_event: OnEvent, say: Say) -> Run:
+    """Train; each time memory runs out, again from the last checkpoint or the start, in smaller pieces."""
+    while True:
+        try:
+            return job.run_to_the_end(state, on_event, say)
+        except RuntimeError as error:
+            if not ran_out(error):
+                raise
+            if job.processes.count > 1:
+                raise refusal(job.config) from error
+        # not in the handler: the error's frames hold the tensors of the step that failed
+        free_memory()
+        job = replace(job, config=with_smaller_pieces(job.config))
+        state = job.restarted(on_event, say)
+
+
 def _indices(failures: Sequence[Unreadable]) -> Ints:
     return np.asarray([item.index for item in failures], dtype=np.int64)
 
@@ -174,14 +248,24 @@ def _no_word(text: str) -> None:
 
 
 def _numerics_chosen(
-    config: TrainConfig, model: nn.Module, classes: int, processes: Processes, device: torch.device
+    config: TrainConfig,
+    model: nn.Module,
+    classes: int,
+    pictures: int,
+    processes: Processes,
+    device: torch.device,
 ) -> tuple[TrainConfig, str]:
-    """The settings with precision and layout as they will be, so that resuming and repeating do the same."""
+    """The settings with the numerics as they will be, so that resuming and repeating do the same."""
     ways = candidates(device, config.precision, config.memory_format)
-    numerics, why = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
-    layout = "channels_last" if numerics.channels_last else "channels_first"
-    precision, layout = processes.same(f"{numerics.precision} {layout}").split()
-    return replace(config, precision=precision, memory_format=layout), why
+    choice = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed")
+    steps = config.epochs * pictures / config.batch_size
+    seconds = None if choice.seconds is None else steps * choice.seconds
+    compiles, reason = whether_to_compile(config.compile, device, seconds)
+    layout = "channels_last" if choice.numerics.channels_last else "channels_first"
+    on = "on" if compiles else "off"
+    precision, layout, on = processes.same(f"{choice.numerics.precision} {layout} {on}").split()
+    why = "; ".join(filter(None, (choice.why, reason)))
+    return replace(config, precision=precision, memory_format=layout, compile=on), why
 
 
 def _keeps_statistics(config: TrainConfig) -> bool:
@@ -222,6 +306,7 @@ class _Job:
         device: torch.device,
     ) -> _Job:
         [numerics] = candidates(device, config.precision, config.memory_format)
+        numerics = replace(numerics, compile=config.compile == "on")
         if config.freeze == "backbone":
             freeze_backbone(model)
         model = numerics.placed(model)
@@ -240,32 +325,29 @@ class _Job:
         learner = Learner(model, optimizer, ema)
         return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
 
-    def run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
+    def run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
         try:
-            return self._run_to_the_end(state, on_event)
+            return self._run_to_the_end(state, on_event, say)
         except OSError as error:
             raise RunError(
                 f"'{self.run.path}' cannot be written: {error.strerror or error}. The last checkpoint is "
                 f"whole. Make room, then: snaptune train --resume {self.run.path}"
             ) from error
 
-    def _run_to_the_end(self, state: Progress, on_event: OnEvent) -> Run:
+    def _run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
         config, run = self.config, self.run
-        batches = partial(
-            PreparedBatches,
-            self.prepared.pixels,
-            self.dataset.labels,
-            device=self.numerics.device,
-            processes=self.processes,
-        )
+        trackers = tracker_names(config.track) if self.processes.leads else ()
         saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        balanced = config.sampling == "balanced"
-        with recorded(run, self.processes) as record, stopped_by_signals(saver):
+        with (
+            recorded(run, self.processes) as record,
+            tracked(trackers, run, config, say) as tracking,
+            stopped_by_signals(saver),
+        ):
             try:
                 kept = fit(
                     self.learner,
-                    batches(self.split.indices("train"), config.batch_size, balanced=balanced),
-                    batches(self.split.indices("validation"), SCORING_BATCH),
+                    self._train_batches(),
+                    self._batches("validation", self._scored_at_once()),
                     self._plan(),
                     augment=build_augment(config.augment, config.seed),
                     normalise=partial(normalise, preprocess=self.preprocess),
@@ -273,7 +355,7 @@ class _Job:
                     saver=saver,
                     mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
                     progress=state,
-                    on_event=tee(record, on_event),
+                    on_event=tee(record, *tracking, on_event),
                 )
             except TrainingError:
                 self._write_outcome(state.kept)
@@ -284,6 +366,51 @@ class _Job:
         if self.processes.leads:
             saver.clear()
         return run
+
+    def sweep(self, progress: Bar) -> RateSweep:
+        """How the loss goes as the learning rate grows; the learner stays as it is."""
+        return sweep_rates(
+            self.learner,
+            self._train_batches(),
+            self._plan(),
+            augment=build_augment(self.config.augment, self.config.seed),
+            normalise=partial(normalise, preprocess=self.preprocess),
+            numerics=self.numerics,
+            mix=build_mix(self.config.mix, self.config.seed, len(self.dataset.class_names)),
+            progress=progress,
+        )
+
+    def _train_batches(self) -> PreparedBatches:
+        return self._batches("train", self.config.batch_size, balanced=self.config.sampling == "balanced")
+
+    def _batches(self, part: str, size: int, *, balanced: bool = False) -> PreparedBatches:
+        samples, device = self.split.indices(part), self.numerics.device
+        pixels, labels = self.prepared.pixels, self.dataset.labels
+        return PreparedBatches(pixels, labels, samples, size, device, balanced, self.processes)
+
+    def restarted(self, on_event: OnEvent, say: Say) -> Progress:
+        """Record and tell the present settings after memory ran out, and go back to the last checkpoint."""
+        config, run = self.config, self.run
+        write_bytes(run.config_file, config.to_toml().encode())
+        with recorded(run, self.processes) as record:
+            tee(record, on_event)(OutOfMemory(config.micro_batch))
+        say(
+            f"Memory ran out: from here on batches of {config.batch_size} are computed in pieces of "
+            f"{config.micro_batch}. {self._effect_of_pieces()}"
+        )
+        self.learner.optimizer.zero_grad(set_to_none=True)
+        if checkpoints(run.checkpoint_folder):
+            return resume(run.checkpoint_folder, self.learner)[0]
+        self.learner.restart(_initial_model(config, len(self.dataset.class_names), _no_word).state_dict())
+        return Progress()
+
+    def _scored_at_once(self) -> int:
+        return min(self.config.micro_batch or SCORING_BATCH, SCORING_BATCH)
+
+    def _effect_of_pieces(self) -> str:
+        if self._plan().freeze_norms:
+            return "Each update is still that of a whole batch."
+        return "Each update is that of a whole batch, but batch norms see the statistics of a piece."
 
     def _plan(self) -> Plan:
         config = self.config
@@ -296,6 +423,7 @@ class _Job:
             label_smoothing=config.label_smoothing,
             class_weights=self._class_weights(),
             accumulate=config.accumulate,
+            micro_batch=config.micro_batch,
             clip=config.clip,
             freeze_norms=_keeps_statistics(config),
             keep_best=config.keep == "best",

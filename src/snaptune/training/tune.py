@@ -10,25 +10,34 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import os
 import platform
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from snaptune.errors import ConfigError
 from snaptune.run_folder import write_bytes
 from snaptune.training.numerics import FLOAT32, Numerics
 
 SECONDS = 5.0
 """Most that all measuring together may take, but for the one step that is running."""
+ROUNDS = 8
 WORTH = 0.9
 """A way other than the plainest must take at most this share of its time."""
 MEASURED_BATCH = 8
+COMPILING = 60.0
+"""Seconds that compiling a network takes, from 30 to 90: too many to measure at every start."""
+COMPILING_PAYS = 10
+"""A run must last this many times longer, so that compiling saves more than it costs."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,15 @@ class Timing:
 
     numerics: Numerics
     seconds: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`seconds` is what a step took; None where nothing was measured."""
+
+    numerics: Numerics
+    why: str
+    seconds: float | None
 
 
 def candidates(device: torch.device, precision: str = "auto", memory_format: str = "auto") -> list[Numerics]:
@@ -52,16 +70,17 @@ def measure(
 ) -> list[Timing]:
     """Time `step(way)`, which returns its seconds, in turn for all ways until the time is up.
 
-    The first round warms up and counts only where there was time for no other.
+    The first round warms up and counts only where there was time for no other. A way whose turn never came
+    is not among the results; the first always is.
     """
     started = time.perf_counter()
-    taken: dict[Numerics, list[float]] = {way: [] for way in ways}
-    while not all(taken.values()) or time.perf_counter() - started < seconds:
-        for way in ways:
-            taken[way].append(step(way))
-        if len(taken[ways[0]]) >= 8:
+    taken: dict[Numerics, list[float]] = {}
+    for way in [*ways] * ROUNDS:
+        if taken and time.perf_counter() - started >= seconds:
             break
-    return [Timing(way, statistics.median(values[1:] or values)) for way, values in taken.items()]
+        taken.setdefault(way, []).append(step(way))
+    warm = all(len(values) > 1 for values in taken.values())
+    return [Timing(way, statistics.median(values[warm:])) for way, values in taken.items()]
 
 
 def fastest(timings: Sequence[Timing]) -> Numerics:
@@ -97,29 +116,65 @@ def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numeri
 
 def choose(
     model: nn.Module, name: str, size: int, classes: int, ways: Sequence[Numerics], memory: Path
-) -> tuple[Numerics, str]:
-    """The way to compute `model`, and a word on why; `memory` is the folder of remembered answers.
+) -> Choice:
+    """The way to compute `model`; `memory` is the folder of remembered answers.
 
     Only `ways` are considered, the plainest first; where there is one, nothing is measured.
     """
     if len(ways) == 1:
-        return ways[0], "as set"
+        return Choice(ways[0], "as set", None)
     file = memory / f"{_key(name, size, ways)}.json"
-    if (remembered := _recall(file, ways)) is not None:
-        return remembered, "as measured here before"
+    if (before := _recall(file, ways)) is not None:
+        return before
     timings = measure(training_step(model, size, classes), ways)
     chosen = fastest(timings)
     listed = ", ".join(f"{_short(t.numerics)} {t.seconds * 1000:.0f} ms" for t in timings)
-    write_bytes(file, json.dumps({"way": _short(chosen), "measured": listed}).encode())
-    return chosen, f"measured: {listed} a step of {MEASURED_BATCH}"
+    seconds = next(timing.seconds for timing in timings if timing.numerics == chosen)
+    remembered = {"way": _short(chosen), "seconds": seconds, "measured": listed}
+    write_bytes(file, json.dumps(remembered).encode())
+    return Choice(chosen, f"measured: {listed} a step of {MEASURED_BATCH}", seconds)
 
 
-def _recall(file: Path, ways: Sequence[Numerics]) -> Numerics | None:
+def whether_to_compile(setting: str, device: torch.device, seconds: float | None) -> tuple[bool, str]:
+    """Whether to compile, and a word on why; `seconds` is what all steps take at least, as far as known.
+
+    Raises `ConfigError` where it is asked for and the compiler behind it is not installed.
+    """
+    missing = _missing_compiler(device)
+    if setting == "on" and missing:
+        raise ConfigError(
+            f"Compiling for {device.type} needs {missing}, which was not found. Install it, or give "
+            "--no-compile."
+        )
+    if setting != "auto":
+        return setting == "on", ""
+    if device.type != "cuda" or seconds is None:
+        return False, ""
+    if missing:
+        return False, f"not compiled: {missing} was not found"
+    if seconds < COMPILING_PAYS * COMPILING:
+        return False, f"not compiled: compiling pays from {COMPILING_PAYS * COMPILING / 60:.0f} minutes on"
+    return True, f"compiled: its steps take {seconds / 60:.0f} minutes or more"
+
+
+def _missing_compiler(device: torch.device) -> str:
+    """What `torch.compile` needs on a device and does not find; empty where it has all."""
+    if device.type == "cpu":
+        known = (os.environ.get("CXX", ""), "g++", "clang++", "cl")
+        return "" if any(map(shutil.which, known)) else "a C++ compiler such as g++"
+    if device.type in ("cuda", "xpu") and find_spec("triton") is None:
+        return "the package triton"
+    return ""
+
+
+def _recall(file: Path, ways: Sequence[Numerics]) -> Choice | None:
     try:
-        way = json.loads(file.read_text(encoding="utf-8"))["way"]
+        remembered = json.loads(file.read_text(encoding="utf-8"))
+        way, seconds = remembered["way"], float(remembered["seconds"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return next((candidate for candidate in ways if _short(candidate) == way), None)
+    known = (candidate for candidate in ways if _short(candidate) == way)
+    return next((Choice(numerics, "as measured here before", seconds) for numerics in known), None)
 
 
 def _key(name: str, size: int, ways: Sequence[Numerics]) -> str:
