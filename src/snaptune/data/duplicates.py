@@ -19,7 +19,7 @@ from snaptune.data.dataset import Ints
 SIDE = 32
 _WAVES = 8
 
-MAX_DISTANCE, MAX_DISTANCE_SMALL = 0.12, 0.09
+MAX_DISTANCE, MAX_DISTANCE_SMALL = 0.12, 0.07
 """Largest distance of two sketches of one picture, as a share of the weaker one's contrast.
 
 The second is for pictures hardly larger than the thumbnail, where different things look alike.
