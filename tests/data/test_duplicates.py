@@ -41,13 +41,48 @@ def test_99_of_100_planted_duplicates_are_found_at_1_percent_false_pairs(
     assert (~planted).sum() <= 0.01 * len(pairs)
 
 
+def coarse(rng: np.random.Generator, count: int, spread: float) -> np.ndarray:
+    """[count, 32, 32, 3] of 4x4 blocks, without a mean."""
+    blocks = rng.normal(0, spread, (count, 4, 4, 3))
+    centred: np.ndarray = blocks - blocks.mean(axis=(1, 2, 3), keepdims=True)
+    return centred.repeat(8, 1).repeat(8, 2)
+
+
 def test_small_pictures_must_be_nearly_equal() -> None:
     rng = np.random.default_rng(0)
-    base = rng.integers(0, 256, (32, 32, 3)).astype(np.float64)
-    shifted = np.clip(base + rng.normal(0, 12, base.shape), 0, 255)
-    thumbs = np.stack([base, shifted]).astype(np.uint8)
+    base, change = coarse(rng, 2, 30)
+    changed = base + 0.105 * base.std() / change.std() * change
+    thumbs = np.rint(np.stack([base, changed]) + 128).clip(0, 255).astype(np.uint8)
     assert len(near_pairs(thumbs, np.array([False, False]))) == 1
     assert len(near_pairs(thumbs, np.array([True, False]))) == 0
+    assert len(near_pairs(thumbs, np.array([True, True]))) == 0
+
+
+def test_large_pictures_must_agree_in_their_details() -> None:
+    rng = np.random.default_rng(0)
+    base = coarse(rng, 1, 40)[0] + 128
+    stripes = np.where(np.arange(32) % 2, 16.0, -16.0)[None, :, None]
+    thumbs = np.rint(np.stack([base, base + stripes])).clip(0, 255).astype(np.uint8)
+    assert len(near_pairs(thumbs, np.zeros(2, bool))) == 0
+    assert len(near_pairs(thumbs, np.ones(2, bool))) == 1
+
+
+def test_every_close_pair_of_many_is_found() -> None:
+    """More pictures than are compared at once, so that the search halves them several times."""
+    rng = np.random.default_rng(0)
+    base = coarse(rng, 4000, 40) + 128
+    copies = base[:200] + coarse(rng, 200, 1.5)
+    thumbs = np.rint(np.concatenate([base, copies])).clip(0, 255).astype(np.uint8)
+    pairs = near_pairs(thumbs, np.zeros(4200, bool))
+    assert pairs.tolist() == [[index, 4000 + index] for index in range(200)]
+
+
+def test_thousands_of_equal_pictures_are_one_cluster() -> None:
+    rng = np.random.default_rng(0)
+    thumbs = np.repeat(coarse(rng, 1, 40) + 128, 3000, axis=0).clip(0, 255).astype(np.uint8)
+    pairs = near_pairs(thumbs, np.zeros(3000, bool))
+    assert len(pairs) < 100 * 3000
+    assert clusters(3000, pairs).max() == 0
 
 
 def test_blank_pictures_and_colour_variants_are_no_duplicates() -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from snaptune.data.dataset import ImageDataset
     from snaptune.run_folder import Run
 
-_WHERE = "a folder, a table, shards, hub:OWNER/NAME or sample:hand-emoji"
+_WHERE = "a folder, a table, shards (also by URL), hub:OWNER/NAME or sample:hand-emoji"
 
 
 def add_data(parser: argparse.ArgumentParser, *, of_run: bool = False) -> None:
@@ -47,12 +47,14 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 
 def open_data(args: argparse.Namespace, run: Run | None = None) -> ImageDataset:
     """The data set that the arguments name; without any, the one of the run."""
+    from snaptune.cli.progress import bar
     from snaptune.data.corrections import from_corrections, joined
     from snaptune.data.readers import open_dataset
     from snaptune.data.splits import group_by_pattern
 
     place = args.data or (run.data_location() if run else "")
-    dataset = open_dataset(args.labels, root=place) if args.labels else open_dataset(place)
+    root = place if args.labels else None
+    dataset = open_dataset(args.labels or place, root=root, progress=bar)
     if args.group_pattern:
         dataset = group_by_pattern(dataset, args.group_pattern)
     for path in args.add:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.duplicates import SIDE, Pairs, Thumbs, equal_pairs, thumb
-from snaptune.data.parallel import Progress, for_each_sample
+from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, as_pixels, equal_pairs, thumb
+from snaptune.data.parallel import Progress, for_each_few
 from snaptune.data.unreadable import Unreadable
 from snaptune.errors import ImageError
 from snaptune.images.load import Decoded, decode
@@ -25,8 +25,9 @@ _ROUNDING = 20 / 12
 
 _LEAST_VARIANCE = 25.0
 
+_JUDGED_ROWS = 32
 _CHUNK = 1024
-Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,56 +73,82 @@ def measure(dataset: ImageDataset, progress: Progress, max_pixels: int) -> Measu
     sharpness = np.zeros(count, np.float32)
     tally = _Tally()
 
-    def work(index: int) -> None:
-        name = str(dataset.ids[index])
-        try:
-            picture = decode(dataset.source.read(index), name, max_pixels=max_pixels)
-        except ImageError as error:
-            tally.failures.append(Unreadable.of(index, name, error))
-            return
-        sizes[index] = picture.image.size
-        thumbs[index] = thumb(picture.image)
-        sharpness[index] = sharpness_of(picture.image)
-        tally.add(picture)
+    def work(numbers: range) -> None:
+        greys: dict[tuple[int, ...], list[tuple[int, Bytes]]] = {}
+        for index in numbers:
+            name = str(dataset.ids[index])
+            try:
+                picture = decode(dataset.source.read(index), name, max_pixels=max_pixels)
+            except ImageError as error:
+                tally.failures.append(Unreadable.of(index, name, error))
+                continue
+            tally.add(picture)
+            sizes[index] = picture.image.size
+            reduced = _reduced(picture.image)
+            thumbs[index] = thumb(reduced)
+            grey = as_pixels(reduced.convert("L"))
+            greys.setdefault(grey.shape, []).append((index, grey))
+        for several in greys.values():
+            indices, pictures = zip(*several, strict=True)
+            sharpness[list(indices)] = sharpness_of(np.stack(pictures))
 
-    for_each_sample(work, count, progress, "Checking pictures")
+    for_each_few(work, count, progress, "Checking pictures")
     counters = (Counter(names) for names in (tally.formats, tally.modes, tally.conversions))
     return Measures(sizes, thumbs, sharpness, tuple(sorted(tally.failures)), *counters)
 
 
-def sharpness_of(image: Image.Image) -> float:
-    """Variance of the second derivative over that of the picture; 1 where there is too little to judge."""
+def _reduced(image: Image.Image) -> Image.Image:
     factor = max(1, max(image.size) // _GREY_SIDE)
-    grey = np.asarray((image.reduce(factor) if factor > 1 else image).convert("L"), np.int16)
-    variance = _variance(grey[::2])
-    if min(grey.shape) < 3 or variance < _LEAST_VARIANCE:
-        return 1.0
-    second = 4 * grey[1:-1:2, 1:-1]  # of every other row, which is as good and half the work
-    for shifted in (grey[:-2:2, 1:-1], grey[2::2, 1:-1], grey[1:-1:2, :-2], grey[1:-1:2, 2:]):
-        second -= shifted
-    return max(0.0, _variance(second) - _ROUNDING) / variance
+    return image.reduce(factor) if factor > 1 else image
 
 
-def _variance(values: npt.NDArray[np.int16]) -> float:
-    flat = values.ravel().astype(np.float32)
-    return float(flat @ flat) / flat.size - float(flat.mean()) ** 2
+def sharpness_of(greys: Bytes) -> Floats:
+    """Of uint8 [n, height, width]: the variance of the second derivative over that of the picture.
+
+    1 where there is too little to judge by.
+    """
+    count, height, width = greys.shape
+    judged = np.ones(count, np.float32)
+    if min(height, width) < 3:
+        return judged
+    step = max(2, height // _JUDGED_ROWS)  # some of the rows are as good, and far less work
+    rows = [greys[:, start : start + height - 2 : step].astype(np.int16) for start in range(3)]
+    second = 4 * rows[1][..., 1:-1]
+    for neighbour in (rows[0][..., 1:-1], rows[2][..., 1:-1], rows[1][..., :-2], rows[1][..., 2:]):
+        second -= neighbour
+    variance = _variance(rows[1])
+    enough = variance >= _LEAST_VARIANCE
+    sharp = np.maximum(_variance(second) - _ROUNDING, 0)
+    np.divide(sharp, variance, out=judged, where=enough)
+    return judged
+
+
+def _variance(values: npt.NDArray[np.int16]) -> Floats:
+    """Of each row of [n, ...]."""
+    flat = values.reshape(len(values), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    variance: Floats = np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])
+    return variance
 
 
 def exact_pairs(dataset: ImageDataset, measures: Measures, max_pixels: int) -> Pairs:
     """Pairs of samples with the same decoded pixels; only equal thumbnails are read again."""
     readable = np.flatnonzero(measures.readable())
-    thumbs = measures.thumbs[readable].reshape(len(readable), SIDE * SIDE * 3)
-    rows = np.hstack([measures.sizes[readable].view(np.uint8), thumbs])
-    candidates = readable[equal_pairs(_as_digests(rows))]
+    candidates = readable[equal_pairs(_sums(measures.thumbs[readable], measures.sizes[readable]))]
     digests = {int(index): _digest(dataset, int(index), max_pixels) for index in np.unique(candidates)}
     same = [digests[one] == digests[other] for one, other in candidates.tolist()]
     chosen: Pairs = candidates[np.asarray(same, bool)]
     return chosen
 
 
-def _as_digests(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.void]:
-    digests = b"".join(hashlib.sha256(row.data).digest() for row in rows)
-    return np.frombuffer(digests, "V32")
+def _sums(thumbs: Thumbs, sizes: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64]:
+    """A number for thumbnail and size, the same for equal ones and hardly ever for others."""
+    words = thumbs.reshape(len(thumbs), SIDE * SIDE * 3).view(np.uint64)
+    weights = np.random.default_rng(0).integers(0, 2**64, words.shape[1], np.uint64)
+    sums: npt.NDArray[np.uint64] = sizes.astype(np.uint64) @ weights[:2]
+    for start in range(0, len(words), _CHUNK):
+        sums[start : start + _CHUNK] += words[start : start + _CHUNK] @ weights
+    return sums
 
 
 def _digest(dataset: ImageDataset, index: int, max_pixels: int) -> bytes:
@@ -133,7 +160,6 @@ def bright_share(thumbs: Thumbs, limit: float) -> Floats:
     """The share of each thumbnail's pixels whose grey value reaches `limit`."""
     share = np.zeros(len(thumbs), np.float32)
     for start in range(0, len(thumbs), _CHUNK):
-        red, green, blue = np.moveaxis(thumbs[start : start + _CHUNK].astype(np.uint16), 3, 0)
-        reached = red + green + blue >= 3 * limit
-        share[start : start + _CHUNK] = reached.reshape(-1, SIDE * SIDE).mean(axis=1)
+        grey = thumbs[start : start + _CHUNK].reshape(-1, 3) @ np.ones(3, np.float32)
+        share[start : start + _CHUNK] = (grey >= 3 * limit).reshape(-1, SIDE * SIDE).mean(axis=1)
     return share

@@ -12,7 +12,7 @@ from snaptune.images.load import quiet_decoder
 Progress = Callable[[Iterable[int], int, str], Iterable[int]]
 """(items, total, title) -> the same items, shown as a progress bar while they are consumed."""
 
-_TASK = 8
+_TASK = 32
 """Samples a task: enough that handing it out costs little, few enough that memory stays small."""
 
 
@@ -22,17 +22,26 @@ def silent(items: Iterable[int], total: int, title: str) -> Iterable[int]:
 
 def for_each_sample(work: Callable[[int], None], count: int, progress: Progress, title: str) -> None:
     """Call `work` with 0 to `count` - 1, in threads, under one progress bar; the first error is raised."""
+
+    def task(numbers: range) -> None:
+        for number in numbers:
+            work(number)
+
+    for_each_few(task, count, progress, title)
+
+
+def for_each_few(work: Callable[[range], None], count: int, progress: Progress, title: str) -> None:
+    """The same for work that is cheaper done for a few samples together: `work` gets a range of them."""
     with quiet_decoder():
         for _ in progress(_done(work, count), count, title):
             pass
 
 
-def _done(work: Callable[[int], None], count: int) -> Iterator[int]:
+def _done(work: Callable[[range], None], count: int) -> Iterator[int]:
     """Each number once its work is done, in order."""
 
     def task(numbers: range) -> range:
-        for number in numbers:
-            work(number)
+        work(numbers)
         return numbers
 
     workers = cpu_count() or 1

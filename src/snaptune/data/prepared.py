@@ -35,7 +35,7 @@ __all__ = ["Prepared", "Progress", "Rows", "cache_key", "prepare", "silent"]
 IN_MEMORY = 64 * 2**20
 """Sets of up to so many bytes are prepared in memory and not kept."""
 
-_RECIPE_VERSION = 1
+_RECIPE_VERSION = 2
 _CODECS = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "libtiff", "webp", "avif", "jpg_2000")
 
 

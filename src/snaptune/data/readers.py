@@ -9,6 +9,7 @@ from pathlib import Path
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.folders import from_folder
 from snaptune.data.hub import from_hub, from_local_copy, is_local_copy
+from snaptune.data.parallel import Progress, silent
 from snaptune.data.shards import from_shards, is_shards
 from snaptune.data.tables import TABLE_SUFFIXES, Columns, from_table
 from snaptune.errors import DataError, closest
@@ -27,27 +28,33 @@ SAMPLES = {"hand-emoji": "hand_emoji"}
 
 
 def open_dataset(
-    spec: str | Path, columns: Columns | None = None, *, root: str | Path | None = None
+    spec: str | Path,
+    columns: Columns | None = None,
+    *,
+    root: str | Path | None = None,
+    progress: Progress = silent,
 ) -> ImageDataset:
     """The data set that the user named.
 
     `sample:NAME`, `hub:OWNER/NAME`, a table file (read with `columns` and `root`), WebDataset shards
-    (a .tar file, a pattern or a folder of them), a local copy of a hub data set, or a folder of class
+    (a .tar file or URL, a pattern, or a folder of them), a local copy of a hub data set, or a folder of class
     folders.
     """
-    dataset = _opened(spec, columns, root)
-    is_place = not str(spec).startswith(("sample:", "hub:"))
+    dataset = _opened(spec, columns, root, progress)
+    is_place = not str(spec).startswith(("sample:", "hub:", "http://", "https://"))
     return replace(dataset, location=str(Path(spec).resolve()) if is_place else str(spec))
 
 
-def _opened(spec: str | Path, columns: Columns | None, root: str | Path | None) -> ImageDataset:
+def _opened(
+    spec: str | Path, columns: Columns | None, root: str | Path | None, progress: Progress
+) -> ImageDataset:
     text = str(spec)
     if text.startswith("sample:"):
         return from_sample(text.removeprefix("sample:"))
     if text.startswith("hub:"):
         return from_hub(text.removeprefix("hub:"))
     if is_shards(text):
-        return from_shards(text)
+        return from_shards(text, progress=progress)
     path = Path(spec)
     if path.suffix.lower() in TABLE_SUFFIXES and not path.is_dir():
         return from_local_copy(path) if is_local_copy(path) else from_table(path, columns, root=root)

@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from snaptune.data.cache_folder import cache_folder
 from snaptune.data.columns import PART_NAMES, check_unique, coded, names_of
 from snaptune.data.dataset import Codes, ImageDataset, Ints, Strings, stamp_of_files
+from snaptune.data.downloads import download_shards, is_url
+from snaptune.data.parallel import Progress, silent
 from snaptune.errors import DataError, ImageError, shown
 from snaptune.images.load import IMAGE_SUFFIXES
 
@@ -64,7 +67,7 @@ class _Index:
 
 def is_shards(spec: str) -> bool:
     """Whether `spec` names tar shards: a file, a pattern, or a folder with nothing but .tar files to read."""
-    if spec.endswith(".tar"):
+    if spec.endswith(".tar") or is_url(spec):
         return True
     folder = Path(spec)
     if not folder.is_dir():
@@ -75,13 +78,19 @@ def is_shards(spec: str) -> bool:
     )
 
 
-def from_shards(spec: str | Path) -> ImageDataset:
-    """Local shards: `x.tar`, a pattern `train-*.tar` or `train-{000..007}.tar`, or a folder of shards.
+def from_shards(spec: str | Path, *, cache: Path | None = None, progress: Progress = silent) -> ImageDataset:
+    """Shards: `x.tar`, a pattern `train-*.tar` or `train-{000..007}.tar`, or a folder of shards.
 
+    Of URLs, `https://host/train-{000..007}.tar`, each shard is downloaded once into `cache` and read there.
     A sample is a picture and, under the same name, its label: a `.cls` or `.txt` file with it, or a
     `.json` file with a "label". Shards called train*, val* and test* make predefined parts.
     """
-    shards = _shards(str(spec))
+    spec = str(spec)
+    if is_url(spec):
+        folder = cache if cache is not None else cache_folder() / "shards"
+        shards = download_shards(_ranges(spec), folder, progress)
+    else:
+        shards = _shards(spec)
     index = _Index()
     for number, path in enumerate(shards):
         _add_shard(index, number, path, several=len(shards) > 1)
@@ -93,7 +102,7 @@ def from_shards(spec: str | Path) -> ImageDataset:
         )
     if not index.shard:
         raise DataError(f"No pictures in '{spec}' ({len(shards)} shards).")
-    return _dataset(str(spec), shards, index)
+    return _dataset(spec, shards, index)
 
 
 def _dataset(spec: str, shards: tuple[Path, ...], index: _Index) -> ImageDataset:
@@ -104,13 +113,11 @@ def _dataset(spec: str, shards: tuple[Path, ...], index: _Index) -> ImageDataset
         np.array(column, np.int64) for column in (index.shard, index.offset, index.length)
     )
     source = TarMembers(shards, shard, offset, length, names_of(ids))
-    name = re.sub(r"[-_.*{}\d]+$", "", Path(spec.removesuffix(".tar")).name) or "shards"
+    name = re.sub(r"[-_.*{}\d]+$", "", Path(spec.partition("?")[0].removesuffix(".tar")).name) or "shards"
     return ImageDataset(name, source, labels, class_names, parts=_parts(shards, shard))
 
 
 def _shards(spec: str) -> tuple[Path, ...]:
-    if "://" in spec:
-        raise DataError(f"'{spec}': shards are read from local files only. Download them first.")
     if Path(spec).is_dir():
         found = sorted(Path(spec).glob("*.tar"))
     else:

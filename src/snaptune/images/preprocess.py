@@ -63,9 +63,14 @@ class Preprocess:
         return fitted_rows.resize((width, height), Image.Resampling.BILINEAR)
 
     def padded(self, image: Image.Image) -> Pixels:
-        """A resized picture as uint8 [size, size, 3], edge pixels repeated at both ends."""
-        pixels = np.asarray(image, dtype=np.uint8)
+        """A resized picture as uint8 [size, size, 3], edge pixels repeated at both ends.
+
+        A picture that is square already comes read-only.
+        """
+        pixels = np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, 3)
         height, width = pixels.shape[:2]
+        if height == width == self.size:
+            return pixels
         top, left = (self.size - height) // 2, (self.size - width) // 2
         bottom, right = top + height, left + width
         square = np.empty((self.size, self.size, 3), np.uint8)
