@@ -232,9 +232,16 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
             str(round(median(item["peak_mib"] for item in own))),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    shares = [item["pictures_per_second"] / item["ceiling"] for item in runs if "ceiling" in item]
-    if shares:
-        lines += ["", f"Share of the ceiling: {_spread(shares, '{:.2f}')} (n = {len(shares)})."]
+    for key, title in (
+        ("ceiling", "bare steps like ours"),
+        ("plain_ceiling", "bare steps of the whole network"),
+    ):
+        shares = [item["pictures_per_second"] / item[key] for item in runs if key in item]
+        if shares:
+            lines += [
+                "",
+                f"Rate of ours as a share of {title}: {_spread(shares, '{:.2f}')}, n = {len(shares)}.",
+            ]
     lines += ["", "Targets: " + ", ".join(f"{name} {value:.3f}" for name, value in targets.items())]
     return "\n".join(lines)
 

@@ -2,13 +2,15 @@
 
 `--without ceiling` leaves nothing out but runs, after each epoch, bare training steps on random pixels that
 are on the device already: the same network, batch, precision and layout. Their rate is the ceiling of that
-minute.
+minute. `ceiling` is that of a step like ours, with the same layers frozen and norms folded; `plain_ceiling`
+that of timm's network as it comes, all of it learning.
 """
 
 from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -22,7 +24,8 @@ from torch import Tensor, nn
 from benchmarks.peers.contract import LITE0, Clock, Task, task
 from snaptune.config import TrainConfig
 from snaptune.data.readers import open_dataset
-from snaptune.models.build import build_model
+from snaptune.models.build import build_model, freeze_slow, parameter_groups
+from snaptune.models.folding import fold_norms
 from snaptune.training import loop
 from snaptune.training import train as training
 from snaptune.training.augment import Augment, build_augment
@@ -43,10 +46,10 @@ BURST = 12
 
 
 class Observer:
-    """Tells the clock when epochs begin and end; runs the ceiling's steps between them where there is one."""
+    """Tells the clock when epochs begin and end; runs the ceilings' steps in between."""
 
-    def __init__(self, clock: Clock, ceiling: Ceiling | None) -> None:
-        self.clock, self.ceiling = clock, ceiling
+    def __init__(self, clock: Clock, ceilings: Sequence[Ceiling]) -> None:
+        self.clock, self.ceilings = clock, ceilings
         self.steps = self.pictures = 0
 
     def __call__(self, event: Event) -> None:
@@ -57,23 +60,31 @@ class Observer:
             self.clock.end(self.pictures)
         if isinstance(event, EpochDone):
             self.clock.scored(event.validation_accuracy)
-            if self.ceiling is not None:
-                self.ceiling.burst()
+            for ceiling in self.ceilings:
+                ceiling.burst()
             self.clock.begin()
 
 
 class Ceiling:
     """Bare training steps of the same network on pixels that are there already."""
 
-    def __init__(self, given: Task, config: TrainConfig) -> None:
+    def __init__(self, given: Task, config: TrainConfig, *, like_ours: bool) -> None:
         device = torch.device(given.device)
         self.numerics = Numerics(device, config.precision, config.memory_format == "channels_last")
         model = build_model(given.model, len(given.classes), "none", lambda text: None)
         self.model = self.numerics.placed(model)
-        loop.set_training(self.model, freeze_norms=config.norm_statistics == "pretrained")
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6)
         shape = (config.batch_size, 3, given.size, given.size)
         self.pixels = self.numerics.laid_out(torch.randn(shape, device=device))
+        pretrained = given.model == LITE0  # others start from random weights, where nothing is frozen
+        if like_ours and pretrained:
+            fold_norms(self.model, self.pixels)
+            groups = parameter_groups(
+                self.model, weight_decay=config.weight_decay, layer_decay=config.layer_decay
+            )
+            freeze_slow(groups, config.freeze_below)
+        loop.set_training(self.model, freeze_norms=like_ours and pretrained)
+        learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(learning, lr=1e-6, fused=True)
         self.labels = torch.arange(config.batch_size, device=device) % len(given.classes)
         self.rates: list[float] = []
         self._steps(2)
@@ -127,14 +138,15 @@ def main() -> None:
         **SETTINGS.get(given.without, {}),
     )
     dataset = open_dataset(str(given.pictures))
-    ceiling = None
+    ceilings: dict[str, Ceiling] = {}
     if given.without == "ceiling":
         config = replace(config, precision="float32", memory_format="channels_last")
-        ceiling = Ceiling(given, config)
+        for name, like_ours in (("ceiling", True), ("plain_ceiling", False)):
+            ceilings[name] = Ceiling(given, config, like_ours=like_ours)
+    observer = Observer(clock, list(ceilings.values()))
     with tempfile.TemporaryDirectory() as folder, patched(given.without):
-        training.train(dataset, config, folder, on_event=Observer(clock, ceiling), say=lambda text: None)
-    rates = {"ceiling": round(median(ceiling.rates), 2)} if ceiling else {}
-    clock.report(**rates)
+        training.train(dataset, config, folder, on_event=observer, say=lambda text: None)
+    clock.report(**{name: round(median(ceiling.rates), 2) for name, ceiling in ceilings.items()})
 
 
 if __name__ == "__main__":
