@@ -72,7 +72,7 @@ ROWS = (
     Row("ultralytics-tuned", "the same, tuned", "ultralytics_trainer", "ultralytics", ("--tuned",)),
     Row("ours", "**ours**", "ours"),
     Row("ours-9", "**ours**, its own 9 epochs", "ours", "", ("--epochs", "9")),
-    Row("ours-2", "**ours**, 2 epochs", "ours", "", ("--epochs", "2")),
+    Row("ours-3", "**ours**, 3 epochs", "ours", "", ("--epochs", "3")),
     Row("ours-cold", "**ours**, the first time on a machine", "ours"),
     Row("ceiling", "ours beside bare steps", "ours", "", ("--without", "ceiling")),
     _without("channels last"),
