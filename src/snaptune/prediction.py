@@ -81,7 +81,7 @@ class TorchClassifier(Classifier):
     @property
     def device(self) -> torch.device:
         """Where the model computes."""
-        return next(self.model.parameters()).device
+        return next(self.model.parameters(), torch.empty(0)).device
 
     @property
     def on_processor(self) -> bool:

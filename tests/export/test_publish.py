@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from pathlib import Path
+from shutil import copytree, ignore_patterns
 
 import pytest
 
@@ -15,13 +16,17 @@ from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
 
 
-def test_run_gets_a_model_and_a_certificate(tiny_run: Run, small_dataset: ImageDataset) -> None:
-    certificate = export_run(tiny_run, small_dataset)
+def test_run_gets_a_model_and_a_certificate(
+    tiny_run: Run, small_dataset: ImageDataset, tmp_path: Path
+) -> None:
+    run = Run(tmp_path / "run")
+    copytree(tiny_run.path, run.path, ignore=ignore_patterns("export"))
+    certificate = export_run(run, small_dataset)
     assert certificate.equal_top1 == 1
-    saved = json.loads(tiny_run.certificate_file.read_text())
+    saved = json.loads(run.certificate_file.read_text())
     assert saved["pictures"] == certificate.pictures > len(awkward_pictures())
     assert saved["latency_ms"]["one_thread"] > 0
-    files = sorted(path.name for path in tiny_run.onnx_file.parent.iterdir())
+    files = sorted(path.name for path in run.onnx_file.parent.iterdir())
     assert files == ["certificate.json", "model.onnx"]
 
 

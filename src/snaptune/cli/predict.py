@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from snaptune.inputs.fetch import Limits
     from snaptune.prediction_stream import predict_stream
 
-    processes, device = _place(args.run_path)
+    processes, device = _place(Path(args.run_path))
     if processes.count > 1:
         _refuse_unshareable(args.inputs)
     classifier = Classifier.load(args.run_path, may_abstain=args.unknown, device=device)

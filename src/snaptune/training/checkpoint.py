@@ -227,7 +227,7 @@ def _restore(path: Path, learner: Learner) -> Progress:
         if learner.ema is not None:
             learner.ema.load_state_dict(_below("ema", tensors))
         return Progress(**{**numbers, "kept": _kept(numbers["kept"], _below("kept", tensors))})
-    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(f"'{path}' is not a checkpoint of this run: {error}") from error
 
 
@@ -237,10 +237,14 @@ def _below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     slots: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, slot = name.split("/")
-        slots.setdefault(int(index), {})[slot] = value
+        like = parameters[int(index)]
+        # the fused step goes through memory, whatever the strides: averages must lie as their parameter does
+        laid_out = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
+        slots.setdefault(int(index), {})[slot] = laid_out
     optimizer.load_state_dict({**optimizer.state_dict(), "state": slots})
 
 
