@@ -61,15 +61,17 @@ def _without(technique: str) -> Row:
 
 ROWS = (
     Row("loop", "the worked example's loop", "worked_example"),
-    Row("loop-0", "the same, no worker processes", "worked_example", "", ("--workers", "0")),
+    Row("loop-0", "the same loop without worker processes", "worked_example", "", ("--workers", "0")),
     Row("timm", "timm's parts as in its script", "timm_parts"),
-    Row("timm-tuned", "the same, tuned", "timm_parts", "", ("--tuned",)),
+    Row("timm-tuned", "timm's parts, tuned", "timm_parts", "", ("--tuned",)),
     Row("fastai", "fastai", "fastai_learner", "fastai"),
-    Row("fastai-tuned", "the same, tuned", "fastai_learner", "fastai", ("--tuned", "--workers", "1")),
+    Row("fastai-tuned", "fastai, tuned", "fastai_learner", "fastai", ("--tuned", "--workers", "1")),
     Row("hf", "Hugging Face Trainer", "hf_trainer", "transformers"),
-    Row("hf-tuned", "the same, tuned", "hf_trainer", "transformers", ("--tuned", "--workers", "1")),
+    Row(
+        "hf-tuned", "Hugging Face Trainer, tuned", "hf_trainer", "transformers", ("--tuned", "--workers", "1")
+    ),
     Row("ultralytics", "Ultralytics classify", "ultralytics_trainer", "ultralytics"),
-    Row("ultralytics-tuned", "the same, tuned", "ultralytics_trainer", "ultralytics", ("--tuned",)),
+    Row("ultralytics-tuned", "Ultralytics, tuned", "ultralytics_trainer", "ultralytics", ("--tuned",)),
     Row("ours", "**ours**", "ours"),
     Row("ours-9", "**ours**, its own 9 epochs", "ours", "", ("--epochs", "9")),
     Row("ours-3", "**ours**, 3 epochs", "ours", "", ("--epochs", "3")),

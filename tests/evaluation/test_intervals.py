@@ -56,14 +56,12 @@ def test_one_group_cannot_be_resampled() -> None:
     assert share(right, np.zeros(20, dtype=np.int64)) == wilson(15, 20)
 
 
-@pytest.mark.parametrize(
-    ("groups", "likeness", "truth"),
-    [(3, 0.2, 0.8), (5, 0.4, 0.9), (8, 0.2, 0.95), (15, 0.4, 0.95), (40, 0.05, 0.9), (40, 0.2, 0.98)],
-)
-def test_intervals_of_grouped_shares_cover_the_truth(groups: int, likeness: float, truth: float) -> None:
-    """The whole table: python -m benchmarks.interval_coverage. Chance moves 400 repeats by one percent."""
-    covered, _ = coverage(groups, likeness, truth, repeats=400)
-    assert 0.93 <= covered <= 0.98
+def test_intervals_of_grouped_shares_cover_the_truth() -> None:
+    """The whole table: python -m benchmarks.interval_coverage. Chance moves 1000 repeats by 0.7 points."""
+    cells = (3, 0.2, 0.8), (5, 0.4, 0.9), (8, 0.2, 0.95), (15, 0.2, 0.9), (40, 0.05, 0.9), (40, 0.2, 0.98)
+    covered = [coverage(*cell, repeats=1000)[0] for cell in cells]
+    assert min(covered) >= 0.93
+    assert 0.93 <= np.mean(covered) <= 0.97
 
 
 def test_two_groups_give_a_wide_interval() -> None:
