@@ -9,7 +9,18 @@ from html import escape
 from snaptune.evaluation.plots import Scale, nice_ticks
 
 Points = Sequence[tuple[float, float]]
-COLOURS = ("#0b6e99", "#c2410c", "#4d7c0f", "#7e22ce", "#be123c", "#525252", "#0f766e", "#a16207")
+COLOURS = (
+    "#0b6e99",
+    "#c2410c",
+    "#4d7c0f",
+    "#7e22ce",
+    "#be123c",
+    "#525252",
+    "#0f766e",
+    "#a16207",
+    "#1e293b",
+    "#db2777",
+)
 WIDTH, HEIGHT = 720, 420
 LEFT, RIGHT, TOP, BOTTOM = 70, 210, 40, 50
 

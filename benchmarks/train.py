@@ -30,6 +30,7 @@ import psutil
 import torch
 
 from benchmarks._environments import python_of
+from benchmarks._plots import chart
 from benchmarks.peers.contract import LITE0, STARTED
 from snaptune.data.readers import open_dataset
 from snaptune.data.splits import split_by_group
@@ -106,6 +107,20 @@ def main() -> None:
                         found.append(run(row, args, pictures, seed, artist))
                         write_results(file, args, found)
     print(table(found))
+    if found:
+        file.with_suffix(".svg").write_text(picture(found), encoding="utf-8")
+
+
+def picture(runs: Sequence[dict[str, Any]]) -> str:
+    """Accuracy against seconds since the start of the process, for the first seed; SVG."""
+    first = {item["row"]: item for item in reversed(runs)}
+    lines = {
+        row.title.replace("*", ""): [(e["seconds"], e["accuracy"]) for e in first[row.name]["epochs"]]
+        for row in ROWS
+        if row.name in first and "--without" not in row.flags and row.name != "ours-cold"
+    }
+    held_out = next(iter(first.values()))["held_out"]
+    return chart(f"Accuracy on {held_out}'s pictures, seed 1", lines, "seconds", "accuracy")
 
 
 def _arguments() -> argparse.Namespace:
