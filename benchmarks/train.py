@@ -249,11 +249,11 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
             str(round(median(item["peak_mib"] for item in own))),
         ]
         lines.append("| " + " | ".join(cells) + " |")
-    for key, title in (
+    for field, title in (
         ("ceiling", "bare steps like ours"),
         ("plain_ceiling", "bare steps of the whole network"),
     ):
-        shares = [item["pictures_per_second"] / item[key] for item in runs if key in item]
+        shares = [item["pictures_per_second"] / item[field] for item in runs if field in item]
         if shares:
             lines += [
                 "",
