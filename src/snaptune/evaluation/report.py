@@ -316,7 +316,7 @@ def _exported(certificates: Sequence[Certificate], temperature: float) -> str:
         + "</tr>"
         for name in columns[0]
     )
-    head = _table_head(("", *(f"{one.file} ({one.weights})" for one in certificates)))
+    head = _table_head(("What was compared", *(f"{one.file} ({one.weights})" for one in certificates)))
     note = (
         "The same pictures through PyTorch and through the file: the validation part, and awkward ones "
         "(extreme shapes, EXIF orientations, transparency, 16 bits, CMYK, noise)."
