@@ -84,4 +84,6 @@ def _means_by_seed(runs: Sequence[dict[str, Any]], name: str) -> list[float]:
 
 
 def _cell(finals: Sequence[float]) -> str:
-    return f"{mean(finals):.3f} ({min(finals):.3f}–{max(finals):.3f})" if finals else ""
+    if len(finals) < 2:
+        return "".join(f"{value:.3f}" for value in finals)
+    return f"{mean(finals):.3f} ({min(finals):.3f}–{max(finals):.3f})"
