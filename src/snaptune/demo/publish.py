@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,9 +12,10 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.splits import read_split
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.errors import DemoError
+from snaptune.export.certificate import Certificate
 from snaptune.export.runtime import OnnxClassifier, answer
 from snaptune.images.load import load_image
-from snaptune.run_folder import Run, read_json
+from snaptune.run_folder import Run, read_json, read_text
 
 SAMPLES = 24
 
@@ -69,29 +69,30 @@ def demo_card(run: Run, class_names: tuple[str, ...]) -> DemoCard:
 
 def _certificate(run: Run) -> str:
     """What the run's certificate says, once it is sure that it speaks of the file beside it."""
-    certificate = read_json(run.certificate_file) if run.certificate_file.is_file() else {}
+    path = run.certificate_file
+    certificate = Certificate.from_json(read_text(path), str(path)) if path.is_file() else None
     digest = hashlib.sha256(run.onnx_file.read_bytes()).hexdigest()
-    if certificate.get("sha256") != digest:
+    if certificate is None or certificate.sha256 != digest:
         raise DemoError(
-            f"'{run.onnx_file}' is not the file that '{run.certificate_file.name}' was written for. "
+            f"'{run.onnx_file}' is not the file that '{path.name}' was written for. "
             f"Export the run again: snaptune export {run.path}"
         )
-    return " ".join([_agreement(certificate), *_cost(certificate), *certificate["notes"]])
+    return " ".join([_agreement(certificate), *_cost(certificate), *certificate.notes])
 
 
-def _agreement(certificate: dict[str, Any]) -> str:
-    count, share = certificate["pictures"], certificate["equal_top1"]
-    largest = Decimal(f"{certificate['largest_difference']:.2g}")
+def _agreement(certificate: Certificate) -> str:
+    count, share = certificate.pictures, certificate.equal_top1
+    largest = Decimal(f"{certificate.largest_difference:.2g}")
     return (
-        f"{certificate['weights']} weights. {round(share * count)} of {count} pictures get the label that "
+        f"{certificate.weights} weights. {round(share * count)} of {count} pictures get the label that "
         f"PyTorch gives them; no probability differs by more than {largest:f}."
     )
 
 
-def _cost(certificate: dict[str, Any]) -> list[str]:
+def _cost(certificate: Certificate) -> list[str]:
     """What smaller weights cost in accuracy; nothing for 32 bits, which change no answer."""
-    if certificate["allowed_drop"] is None or certificate["accuracy"] is None:
+    if certificate.allowed_drop is None or certificate.accuracy is None:
         return []
-    drop = certificate["accuracy"]["drop"]
-    value, low, high = (f"{100 * drop[key]:.1f}" for key in ("value", "low", "high"))
-    return [f"They cost {value} points of accuracy (95 % interval {low} to {high}, n = {drop['n']})."]
+    drop = certificate.accuracy.drop
+    value, low, high = (f"{100 * share:.1f}" for share in (drop.value, drop.low, drop.high))
+    return [f"They cost {value} points of accuracy (95 % interval {low} to {high}, n = {drop.n})."]

@@ -1,6 +1,6 @@
 """Times one run or exported file in a process of its own: python -m snaptune.export.measure SOURCE.
 
-Two runtimes in one process keep each other's waiting threads spinning, and neither's figures hold.
+So no runtime's threads are there while another one is timed.
 """
 
 from __future__ import annotations

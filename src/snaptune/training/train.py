@@ -408,7 +408,7 @@ class _Job:
         return min(self.config.micro_batch or SCORING_BATCH, SCORING_BATCH)
 
     def _effect_of_pieces(self) -> str:
-        if self._plan().freeze_norms:
+        if _keeps_statistics(self.config):
             return "Each update is still that of a whole batch."
         return "Each update is that of a whole batch, but batch norms see the statistics of a piece."
 
