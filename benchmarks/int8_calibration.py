@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import onnx
 
-from snaptune.data.readers import open_dataset
+from snaptune.data.readers import open_dataset, read_again
 from snaptune.data.splits import read_split
 from snaptune.export.onnx import describe, with_recipe
 from snaptune.export.parity import certify
@@ -25,7 +25,7 @@ from snaptune.run_folder import Run
 
 def main(run_path: str, data: str = "") -> None:
     run = Run.open(run_path)
-    dataset = open_dataset(data or run.data_location())
+    dataset = open_dataset(data) if data else read_again(run.reading_at_hand())
     split = read_split(run.split_file, dataset)
     order = np.random.default_rng(0).permutation(split.indices("train"))
     judged_on = pictures_of(dataset, split.indices("validation"))

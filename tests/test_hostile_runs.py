@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save, save_file
 
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.reading import Reading
 from snaptune.data.splits import read_split
 from snaptune.errors import SnaptuneError
 from snaptune.evaluation.formats import read_epochs
@@ -51,7 +52,7 @@ def run(tiny_run: Run, tmp_path: Path) -> Run:
 def read_everything(run: Run, dataset: ImageDataset) -> None:
     """All that reads a run's files."""
     TorchClassifier.load(run)
-    run.data_location()
+    run.reading_at_hand()
     run.metadata()
     read_split(run.split_file, dataset)
     read_epochs(read_text(run.events_file), "events.jsonl")
@@ -74,7 +75,7 @@ def set_model(run: Run, name: str) -> None:
 
 
 def test_the_untouched_copy_is_read(run: Run, small_dataset: ImageDataset) -> None:
-    set_json(run.dataset_file, location="somewhere")
+    set_json(run.dataset_file, reading=Reading("somewhere").to_json())
     read_everything(run, small_dataset)
 
 
@@ -85,7 +86,7 @@ def test_a_pickle_in_place_of_any_file_is_refused_and_runs_nothing(
 ) -> None:
     proof = tmp_path / "it ran"
     payload = pickle.dumps(Payload(proof), protocol=protocol)
-    set_json(run.dataset_file, location="somewhere")
+    set_json(run.dataset_file, reading=Reading("somewhere").to_json())
     (run.path / name).write_bytes(payload)
     if name == "events.jsonl" and protocol == 0:  # lines that are no JSON, as after a cut, are passed over
         read_everything(run, small_dataset)
@@ -110,7 +111,7 @@ def test_a_torch_checkpoint_in_place_of_the_weights_runs_nothing(run: Run, tmp_p
 def test_nonsense_in_any_file_is_the_users_error_or_nothing(
     name: str, content: bytes, run: Run, small_dataset: ImageDataset
 ) -> None:
-    set_json(run.dataset_file, location="somewhere")
+    set_json(run.dataset_file, reading=Reading("somewhere").to_json())
     (run.path / name).write_bytes(content)
     try:
         read_everything(run, small_dataset)
@@ -125,7 +126,7 @@ def test_nonsense_in_any_file_is_the_users_error_or_nothing(
 
 @pytest.mark.parametrize("name", [name for name in READ if not name.endswith((".safetensors", ".csv"))])
 def test_an_absurdly_large_text_is_not_read(name: str, run: Run, small_dataset: ImageDataset) -> None:
-    set_json(run.dataset_file, location="somewhere")
+    set_json(run.dataset_file, reading=Reading("somewhere").to_json())
     with (run.path / name).open("wb") as file:
         file.truncate(2**40)
     tracemalloc.start()

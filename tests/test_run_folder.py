@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.reading import Reading
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.run_folder import Run, read_json, write_bytes, write_json
@@ -95,9 +96,9 @@ def test_a_data_set_name_cannot_leave_the_run(tmp_path: Path, name: str) -> None
 
 def test_a_run_cannot_send_anybody_to_the_network(tmp_path: Path) -> None:
     run = Run(tmp_path)
-    write_json(run.dataset_file, {"location": "hub:someone/pictures"})
+    write_json(run.dataset_file, {"reading": Reading("hub:someone/pictures").to_json()})
     with pytest.raises(RunError, match=r"was trained on hub:someone/pictures\. The network"):
-        run.data_location()
+        run.reading_at_hand()
 
 
 def test_new_weights_need_a_new_calibration(tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from snaptune.data.health import check
     from snaptune.data.hub import from_hub
     from snaptune.data.readers import from_sample, open_dataset
+    from snaptune.data.reading import Columns
     from snaptune.data.shards import from_shards
-    from snaptune.data.tables import Columns, from_table
+    from snaptune.data.tables import from_table
     from snaptune.errors import SnaptuneError
     from snaptune.export.runtime import OnnxClassifier
     from snaptune.images.preprocess import Preprocess
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Classifier": "classifier",
-    "Columns": "data.tables",
+    "Columns": "data.reading",
     "ImageDataset": "data.dataset",
     "OnnxClassifier": "export.runtime",
     "Prediction": "answers",

@@ -100,4 +100,4 @@ def softmax(logits: npt.NDArray[np.float32]) -> Probabilities:
 
 def _chunks(pixels: Pixels, size: int) -> Iterator[Pixels]:
     for start in range(0, len(pixels), size):
-        yield np.ascontiguousarray(pixels[start : start + size])
+        yield np.require(pixels[start : start + size], requirements=["C", "W"])  # torch wants to own it

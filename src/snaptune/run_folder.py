@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from snaptune.config import TrainConfig
+from snaptune.data.reading import Reading, is_url
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Preprocess
@@ -171,17 +172,25 @@ class Run:
             raise RunError(f"'{self.classes_file}' names a class twice.")
         return tuple(names)
 
-    def data_location(self) -> str:
-        """What the user typed to open the data set; `RunError` where it was given as an object."""
-        location = read_json(self.dataset_file).get("location")
-        if not isinstance(location, str) or not location:
+    def reading(self) -> Reading | None:
+        """How the data set was read; None where it was given as an object."""
+        value = read_json(self.dataset_file).get("reading")
+        try:
+            return None if value is None else Reading.from_json(value)
+        except ValueError as error:
+            raise RunError(f"'{self.dataset_file}' does not say how the data were read: {error}.") from error
+
+    def reading_at_hand(self) -> Reading:
+        """How the data set was read; `RunError` where the user must name it."""
+        reading = self.reading()
+        if reading is None:
             raise RunError(f"'{self.path}' does not say where its data lie. Name them: ... {self.path} DATA")
-        if location.startswith(("hub:", "http:", "https:")):
+        if reading.place.startswith("hub:") or is_url(reading.place):
             raise RunError(
-                f"'{self.path}' was trained on {location}. The network is asked only for what you name: "
-                f"... {self.path} {location}"
+                f"'{self.path}' was trained on {reading.place}. The network is asked only for what you name: "
+                f"... {self.path} {reading.place}"
             )
-        return location
+        return reading
 
     def metadata(self) -> dict[str, Any]:
         return read_json(self.metadata_file)

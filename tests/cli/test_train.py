@@ -27,7 +27,9 @@ def test_a_class_can_be_left_out(picture_folder: Path, settings: list[str], tmp_
     assert main(["train", str(picture_folder), "--exclude", "ok", *settings]) == 0
     run = Run.open(tmp_path / "runs")
     assert run.class_names() == ("fist", "palm")
+    assert main(["evaluate", str(run.path)]) == 0
     assert main(["evaluate", str(run.path), "--exclude", "ok"]) == 0
+    assert main(["evaluate", str(run.path), "--exclude", "fist"]) == 1  # what is typed replaces what was
 
 
 def test_a_class_that_is_not_there_cannot_be_left_out(
@@ -48,6 +50,8 @@ def test_labels_come_from_a_table_and_files_from_a_folder(
     run = Run.open(tmp_path / "runs")
     assert run.class_names() == ("fist", "hand")
     assert [part == "validation" for part in parts(run).values()] == [n % 4 == 2 for n in range(len(files))]
+    assert main(["evaluate", str(run.path)]) == 0
+    assert main(["evaluate", str(run.path), str(picture_folder)]) == 0
 
 
 def test_a_test_part_is_kept_and_a_split_can_be_used_again(

@@ -15,6 +15,7 @@ import pytest
 from snaptune.data.downloads import download_shards
 from snaptune.data.parallel import silent
 from snaptune.data.readers import open_dataset
+from snaptune.data.reading import Reading
 from snaptune.data.shards import from_shards
 from snaptune.errors import DataError
 from tests.data.test_shards import sample, shard
@@ -95,7 +96,7 @@ def test_shards_of_a_range_are_read_like_local_ones(
     dataset = open_dataset(spec)
     assert dataset.class_names == ("a", "b")
     assert [str(name) for name in dataset.ids] == ["train-00/1.png", "train-01/1.png"]
-    assert (dataset.name, dataset.location) == ("train", spec)
+    assert (dataset.name, dataset.reading) == ("train", Reading(spec))
     assert dataset.source.read(1) == sample("1", "b", 1)[0][1]
     count = len(server.asked)
     assert open_dataset(spec).fingerprint() == dataset.fingerprint()

@@ -15,7 +15,7 @@ import pytest
 from snaptune.data.dataset import PARTS
 from snaptune.data.hub import from_hub, from_local_copy, remove_download
 from snaptune.data.readers import open_dataset
-from snaptune.data.tables import Columns
+from snaptune.data.reading import Columns, Reading
 from snaptune.errors import DataError, ImageError
 from tests.data.small_hub import SmallHub, serve
 from tests.images.pictures import encoded, scene
@@ -82,7 +82,7 @@ def test_the_one_line_that_loads_the_worked_example(tmp_path: Path, monkeypatch:
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         dataset = open_dataset(f"hub:{NAME}")
     assert dataset.name == "gestures-zip"
-    assert dataset.location == f"hub:{NAME}"
+    assert dataset.reading == Reading(f"hub:{NAME}")
     assert dataset.class_names == ("stop", "call", "fist")
     assert dataset.class_counts().tolist() == [20, 20, 20]
     first = str(dataset.ids[0])

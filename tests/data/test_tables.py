@@ -10,7 +10,8 @@ import pyarrow.parquet
 import pytest
 
 from snaptune.data.readers import open_dataset
-from snaptune.data.tables import Columns, from_table
+from snaptune.data.reading import Columns
+from snaptune.data.tables import from_table
 from snaptune.errors import DataError
 from tests.data.trees import put_all, write_rows
 

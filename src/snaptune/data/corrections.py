@@ -15,6 +15,7 @@ import numpy as np
 
 from snaptune.data.columns import coded
 from snaptune.data.dataset import ImageDataset, Ints, Source, Strings, stamp_of_files, strings
+from snaptune.data.reading import Reading
 from snaptune.errors import DataError, ImageError, shown
 
 LABELS = "labels.csv"
@@ -88,7 +89,10 @@ def from_corrections(path: str | Path) -> ImageDataset:
     class_names, codes = coded(labels)
     group_names, group_codes = coded(groups)
     source = Zipped(path, tuple(files))
-    return ImageDataset(path.stem, source, codes, class_names, group_codes, strings(group_names))
+    return ImageDataset(
+        *(path.stem, source, codes, class_names, group_codes, strings(group_names)),
+        reading=Reading(str(path.resolve())),
+    )
 
 
 def joined(first: ImageDataset, second: ImageDataset) -> ImageDataset:
@@ -108,7 +112,8 @@ def joined(first: ImageDataset, second: ImageDataset) -> ImageDataset:
         group_names=group_names,
         parts=None,
     )
-    return whole.subset(order)
+    reading = first.reading and second.reading and first.reading.then("add", second.reading.place)
+    return replace(whole.subset(order), reading=reading)
 
 
 def _grouped(dataset: ImageDataset) -> ImageDataset:

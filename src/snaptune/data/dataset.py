@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from snaptune.data.reading import Reading
 from snaptune.errors import DataError, ImageError, shown
 
 if TYPE_CHECKING:
@@ -105,8 +106,8 @@ class ImageDataset:
 
     `labels` index `class_names`; `groups`, where known, index `group_names` (who drew, took or
     is on the picture: what a split must not cut); `parts`, where the data come split, index `PARTS`.
-    `location` is what the user typed to open it; `credits` are files that must go where the pictures
-    go; `notes` say what the reader left out.
+    `reading` says how to open it again, where that is known; `credits` are files that must go where the
+    pictures go; `notes` say what the reader left out.
     """
 
     name: str
@@ -115,7 +116,7 @@ class ImageDataset:
     class_names: tuple[str, ...]
     groups: Ints | None = None
     group_names: Strings = field(default_factory=lambda: strings([]))
-    location: str = ""
+    reading: Reading | None = None
     credits: tuple[Path, ...] = ()
     parts: Codes | None = None
     notes: tuple[str, ...] = ()
@@ -153,6 +154,7 @@ class ImageDataset:
         """The samples at `indices`, in that order; class and group names stay as they are."""
         return replace(
             self,
+            reading=None,
             source=Chosen(self.source, indices),
             labels=self.labels[indices],
             groups=None if self.groups is None else self.groups[indices],
@@ -172,7 +174,8 @@ class ImageDataset:
         code_of[kept] = np.arange(len(kept))
         left = self.subset(np.flatnonzero(code_of[self.labels] >= 0))
         class_names = tuple(self.class_names[place] for place in kept)
-        return replace(left, labels=code_of[left.labels], class_names=class_names)
+        reading = self.reading and self.reading.then("exclude", *names)
+        return replace(left, labels=code_of[left.labels], class_names=class_names, reading=reading)
 
     def fingerprint(self) -> str:
         """SHA-256 over class names, ids, labels, groups and parts; two equal listings share it."""

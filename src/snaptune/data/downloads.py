@@ -28,10 +28,6 @@ _NO_SUCH_RANGE = 416
 _SILENCE_S = 30.0
 
 
-def is_url(spec: str) -> bool:
-    return spec.startswith(("http://", "https://"))
-
-
 def download_shards(urls: Sequence[str], folder: Path, progress: Progress) -> tuple[Path, ...]:
     """The files of the URLs below `folder`; those that are there are not asked for again.
 

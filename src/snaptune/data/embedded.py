@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from snaptune.data.columns import coded, part_of_words
 from snaptune.data.dataset import PARTS, ImageDataset, Ints, Strings, stamp_of_files, strings
-from snaptune.data.tables import Columns
+from snaptune.data.reading import Columns
 from snaptune.errors import DataError, ImageError
 
 ARROW_SUFFIXES = (".parquet", ".arrow")

@@ -17,7 +17,7 @@ from snaptune.data.columns import PART_NAMES, coded, coded_as, part_of_words
 from snaptune.data.dataset import PARTS, Codes, Files, ImageDataset, strings
 from snaptune.data.embedded import ARROW_SUFFIXES, LABEL_COLUMNS, from_embedded, has_pictures
 from snaptune.data.folders import from_folder, list_pictures
-from snaptune.data.tables import Columns
+from snaptune.data.reading import Columns
 from snaptune.errors import DataError
 
 _DONE = "complete.txt"

@@ -17,8 +17,9 @@ import pyarrow as pa
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.columns import PART_NAMES, check_unique, coded, names_of
 from snaptune.data.dataset import Codes, ImageDataset, Ints, Strings, stamp_of_files
-from snaptune.data.downloads import download_shards, is_url
+from snaptune.data.downloads import download_shards
 from snaptune.data.parallel import Progress, silent
+from snaptune.data.reading import is_url
 from snaptune.errors import DataError, ImageError, shown
 from snaptune.images.load import IMAGE_SUFFIXES
 

@@ -58,7 +58,8 @@ def group_by_pattern(dataset: ImageDataset, pattern: str) -> ImageDataset:
         )
     which = 1 if compiled.groups else 0
     names, groups = coded([match[which] or "" for match in found if match])
-    return replace(dataset, groups=groups, group_names=strings(names))
+    reading = dataset.reading and dataset.reading.then("group pattern", pattern)
+    return replace(dataset, groups=groups, group_names=strings(names), reading=reading)
 
 
 def split_by_group(dataset: ImageDataset, held_out: tuple[str, ...]) -> Split:

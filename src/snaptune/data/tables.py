@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,20 +13,11 @@ import pyarrow.parquet
 
 from snaptune.data.columns import check_unique, coded, names_of, part_codes
 from snaptune.data.dataset import Files, ImageDataset, strings
+from snaptune.data.reading import Columns
 from snaptune.errors import DataError, closest, shown
 
 TABLE_SUFFIXES = frozenset((".csv", ".tsv", ".jsonl", ".ndjson", ".parquet"))
 _PROBED = 100
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Names of the columns; an empty one is looked for under its usual names."""
-
-    file: str = ""
-    label: str = ""
-    group: str = ""
-    part: str = ""
 
 
 _USUAL = {

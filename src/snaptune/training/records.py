@@ -47,7 +47,7 @@ def description(dataset: ImageDataset, split: Split) -> dict[str, Any]:
     """What `dataset.json` says."""
     return {
         "name": dataset.name,
-        "location": dataset.location,
+        "reading": dataset.reading and dataset.reading.to_json(),
         "pictures": len(dataset),
         "fingerprint": dataset.fingerprint(),
         "split": split.how,
