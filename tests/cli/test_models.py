@@ -11,10 +11,17 @@ from snaptune.cli.table import aligned, printable, short
 def test_listing_by_pattern(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "tf_efficientnet_lite[01]*", "--offline"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["model", "input", "parameters", "offline"]
-    assert lines[1].split() == ["tf_efficientnet_lite0.in1k", "3x224x224", "4.7", "M", "package"]
+    assert lines[0].split() == ["model", "input", "parameters", "ImageNet", "offline"]
+    assert lines[1].split() == ["tf_efficientnet_lite0.in1k", "3x224x224", "4.7", "M", "-", "package"]
     assert lines[2].split()[-1] == "no"
-    assert lines[-1] == "2 models. ImageNet accuracies are left out: timm's package carries none."
+    assert lines[-1].startswith(
+        "2 models. ImageNet: top-1 as torchvision publishes it for these very weights"
+    )
+
+
+def test_the_accuracy_of_weights_that_an_installed_package_knows(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "resnet18.*v_in1k"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[-1] == "69.8%"  # as torchvision's page has it
 
 
 def test_showing_one_model(capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,10 @@ OPTIONS = {
     "show": ("size", "classes", "all"),
     "pick": ("size", "max_ms", "max_mb", "runtime", "among"),
 }
-_NO_ACCURACY = "ImageNet accuracies are left out: timm's package carries none."
+_ACCURACIES = (
+    "ImageNet: top-1 as torchvision publishes it for these very weights, at its own test size; "
+    "- where no installed package knows."
+)
 _HEADER = ("layer", "type", "parameters", "trainable", "size", "forward", "backward", "in", "out")
 
 
@@ -97,12 +100,13 @@ def _list(pattern: str, args: argparse.Namespace) -> None:
     entries = find_models(pattern)
     width = max(len(entry.name) for entry in entries)
     mark = "  offline" if args.offline else ""
-    print(f"{'model':{width}}  {'input':>11}  {'parameters':>10}{mark}")
+    print(f"{'model':{width}}  {'input':>11}  {'parameters':>10}  {'ImageNet':>8}{mark}")
     for entry in entries:  # printed one by one: laying out a model takes a moment
         where = f"  {entry.offline or 'no'}" if args.offline else ""
         size = "x".join(map(str, entry.input_size))
-        print(f"{entry.name:{width}}  {size:>11}  {short(entry.parameters()):>10}{where}")
-    print(f"\n{len(entries)} models. {_NO_ACCURACY}")
+        accuracy = "-" if entry.accuracy is None else f"{entry.accuracy:.1%}"
+        print(f"{entry.name:{width}}  {size:>11}  {short(entry.parameters()):>10}  {accuracy:>8}{where}")
+    print(f"\n{len(entries)} models. {_ACCURACIES}")
 
 
 def _show(name: str, args: argparse.Namespace) -> None:

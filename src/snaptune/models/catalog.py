@@ -16,6 +16,7 @@ from huggingface_hub.errors import HFValidationError
 from snaptune.errors import ModelError, closest
 from snaptune.models.lite0 import MODEL as LITE0
 from snaptune.models.lite0 import packaged
+from snaptune.models.published import published_accuracy
 
 _WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 _SHOWN = (
@@ -31,12 +32,13 @@ class CatalogEntry:
     """One set of pretrained weights: input as (channels, height, width), where the weights lie.
 
     `offline` is 'package' (an installed package has them), 'cache' (a hub download is kept on this
-    machine) or '' (they must be fetched). timm's package carries no accuracies, so there are none here.
+    machine) or '' (they must be fetched); `accuracy` is `published_accuracy`.
     """
 
     name: str
     input_size: _Size
     offline: str
+    accuracy: float | None
 
     def parameters(self) -> int:
         """Parameters with the pretrained head; the model is laid out on the meta device, without memory."""
@@ -85,7 +87,7 @@ def weights_offline(config: Mapping[str, Any]) -> str:
 
 def _entry(name: str) -> CatalogEntry:
     config = _config(name)
-    return CatalogEntry(name, config["input_size"], weights_offline(config))
+    return CatalogEntry(name, config["input_size"], weights_offline(config), published_accuracy(config))
 
 
 def _config(name: str) -> dict[str, Any]:
