@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,26 @@ def test_export_prints_what_was_proven(
     assert "model.onnx (fp16, " in out
     assert "points of accuracy lost (allowed 100)" in out
     assert out.endswith(f"model        {tiny_run.onnx_file}\ncertificate  {tiny_run.certificate_file}\n")
+
+
+def test_publishing_exports_and_builds_the_page(
+    tiny_run: Run, picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run(Path(shutil.copytree(tiny_run.path, tmp_path / "run")))
+    command = ["publish", str(run.path), str(picture_folder), "--out", str(tmp_path / "site")]
+    smaller = ["--weights", "fp16", "--max-drop", "100"]
+    assert main([*command, *smaller]) == 1
+    assert (
+        "has not been evaluated yet, and the page tells how good its model is. Do so: snaptune evaluate"
+        in (capsys.readouterr().err)
+    )
+    assert main(["evaluate", str(run.path), str(picture_folder)]) == 0
+    assert main([*command, *smaller]) == 0
+    out = capsys.readouterr().out
+    assert "model.onnx (fp16, " in out
+    assert out.endswith(f"page         {tmp_path / 'site' / 'index.html'}\n")
+    [shipped] = (tmp_path / "site" / "model").iterdir()
+    assert shipped.read_bytes() == run.onnx_file.read_bytes()
 
 
 def test_bench_prints_one_line_a_format(

@@ -23,6 +23,12 @@ def add_to(commands: Commands) -> None:
         metavar="FORMAT",
         help="onnx, openvino (needs the 'openvino' extra) or pt2 (torch.export) (default: onnx)",
     )
+    add_weights(parser)
+    parser.set_defaults(run=run)
+
+
+def add_weights(parser: argparse.ArgumentParser) -> None:
+    """`--weights` and the two flags of its gate."""
     parser.add_argument(
         "--weights",
         default="fp32",
@@ -37,7 +43,6 @@ def add_to(commands: Commands) -> None:
         help="accuracy that smaller weights may cost on the validation part (default: 0.5)",
     )
     parser.add_argument("--force", action="store_true", help="write smaller weights whatever they cost")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> None:

@@ -24,6 +24,11 @@ def demo_run(run: Run, dataset: ImageDataset, out: Path) -> Path:
     """Build the page from `export/model.onnx`, with held-out pictures to try and their expected answers."""
     if not run.onnx_file.is_file():
         raise DemoError(f"'{run.path}' has no exported model yet. Make one: snaptune export {run.path}")
+    if not run.report_json.is_file():
+        raise DemoError(
+            f"'{run.path}' has not been evaluated yet, and the page tells how good its model is. "
+            f"Do so: snaptune evaluate {run.path}"
+        )
     exported = OnnxClassifier.load(run.onnx_file)
     held_out = read_split(run.split_file, dataset).indices("validation")
     return build_demo(
