@@ -26,7 +26,7 @@ from snaptune.config import TrainConfig
 from snaptune.data.readers import open_dataset
 from snaptune.models.build import build_model, freeze_slow, parameter_groups
 from snaptune.models.folding import fold_norms
-from snaptune.training import loop
+from snaptune.training import job, loop, network
 from snaptune.training import train as training
 from snaptune.training.augment import Augment, build_augment
 from snaptune.training.events import EpochDone, Event, Started, StepDone
@@ -118,9 +118,9 @@ def one_by_one(name: str, seed: int) -> Augment:
 def patched(without: str) -> Any:
     """What has to be replaced inside the package to leave a technique out."""
     if without == "batched augmentation":
-        return mock.patch.object(training, "build_augment", one_by_one)
+        return mock.patch.object(job, "build_augment", one_by_one)
     if without == "folded norms":
-        return mock.patch.object(training, "fold_norms", return_value=0)
+        return mock.patch.object(network, "fold_norms", return_value=0)
     if without == "rare looks at the loss":
         return mock.patch.object(loop, "READ_EVERY", 1)
     return mock.patch.dict({}, {})

@@ -49,7 +49,7 @@ def test_a_users_mistake_is_one_line_and_no_traceback(
 
 
 def test_a_bug_keeps_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(spec: str, **more: object) -> None:
+    def broken(*given: object, **more: object) -> None:
         raise KeyError("a bug")
 
     monkeypatch.setattr("snaptune.data.readers.open_dataset", broken)

@@ -16,7 +16,8 @@ from snaptune.cli.options import add_settings, settings
 from snaptune.data.dataset import ImageDataset
 from snaptune.run_folder import Run
 from snaptune.training.events import Event, Saved
-from snaptune.training.train import Interrupted, resume_training, train
+from snaptune.training.job import Interrupted
+from snaptune.training.train import resume_training, train
 from tests.conftest import TINY
 
 COMPILED = replace(TINY, compile="on", batch_size=6, checkpoint_minutes=0.0)

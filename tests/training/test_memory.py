@@ -23,8 +23,9 @@ from snaptune.errors import TrainingError
 from snaptune.models.build import build_model
 from snaptune.run_folder import Run
 from snaptune.training.events import Event, OutOfMemory, StepDone
+from snaptune.training.job import Interrupted
 from snaptune.training.memory import ran_out, refusal
-from snaptune.training.train import Interrupted, resume_training, train
+from snaptune.training.train import resume_training, train
 from tests.conftest import TINY
 
 

@@ -20,7 +20,8 @@ from snaptune.errors import RunError
 from snaptune.run_folder import Run
 from snaptune.training.checkpoint import Saver, checkpoints
 from snaptune.training.events import Event, Saved, StepDone
-from snaptune.training.train import Interrupted, resume_training, train
+from snaptune.training.job import Interrupted
+from snaptune.training.train import resume_training, train
 from tests.conftest import TINY
 
 # a checkpoint after every step, dropout and a moving average: all there is to get wrong

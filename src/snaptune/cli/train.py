@@ -52,8 +52,9 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.cli.evaluate import evaluate_and_show
     from snaptune.cli.progress import TrainingBars, bar
     from snaptune.run_folder import Run
+    from snaptune.training.job import Interrupted
     from snaptune.training.processes import join_processes
-    from snaptune.training.train import Interrupted, resume_training, train
+    from snaptune.training.train import resume_training, train
 
     bars = TrainingBars()
     try:

@@ -3,58 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from snaptune.config import TrainConfig
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.prepared import Prepared, prepare, silent
 from snaptune.data.prepared import Progress as Bar
-from snaptune.data.splits import Split, read_split, split_automatically, write_split
+from snaptune.data.splits import Split, read_split, split_automatically
 from snaptune.data.unreadable import Unreadable, refuse
-from snaptune.errors import ConfigError, RunError, TrainingError
+from snaptune.errors import ConfigError, RunError
 from snaptune.evaluation.plots import rate_chart
 from snaptune.images.preprocess import Preprocess
-from snaptune.models.build import (
-    build_model,
-    freeze_backbone,
-    freeze_slow,
-    normalise,
-    parameter_groups,
-    preprocess_for,
-)
-from snaptune.models.folding import fold_norms
-from snaptune.run_folder import Run, read_json, write_bytes, write_json
-from snaptune.training.augment import build_augment
-from snaptune.training.batches import PreparedBatches
-from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, checkpoints, resume
-from snaptune.training.events import OnEvent, OutOfMemory, ignore
-from snaptune.training.loop import Plan, fit
+from snaptune.models.build import preprocess_for
+from snaptune.run_folder import Run, read_json, write_bytes
+from snaptune.training.checkpoint import Learner, Progress, checkpoints, resume
+from snaptune.training.events import OnEvent, ignore
+from snaptune.training.job import Job
 from snaptune.training.memory import free_memory, ran_out, refusal, with_smaller_pieces
-from snaptune.training.mixup import build_mix
-from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema, build_optimizer
+from snaptune.training.network import build_learner, fitted_out, initial_model
 from snaptune.training.processes import Processes, join_processes
-from snaptune.training.rate_finder import RateSweep, sweep_rates
-from snaptune.training.records import description, environment, recorded, stopped_by_signals, tee
-from snaptune.training.trackers import tracked, tracker_names
-from snaptune.training.tune import candidates, choose, whether_to_compile
-
-SCORING_BATCH = 64
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Interrupted(Exception):  # noqa: N818  it is no error: the run can go on
-    """Training was asked to stop and did, after writing a checkpoint."""
-
-    run: Run
+from snaptune.training.rate_finder import RateSweep
+from snaptune.training.say import Say, no_word
+from snaptune.training.trackers import tracker_names
+from snaptune.training.tune import candidates, choose, settled, whether_to_compile
 
 
 def train(
@@ -135,12 +113,15 @@ def resume_training(
         raise RunError(f"'{run.path}' is finished; there is nothing to go on with.")
     torch.set_num_threads(config.threads)
     initial = replace(config, weights="none") if saved else config
-    model = _initial_model(initial, len(dataset.class_names), say)
+    model = initial_model(initial, len(dataset.class_names), say)
+    groups = fitted_out(model, config)
     split = read_split(run.split_file, dataset)
     prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable=True)
     if set(_indices(prepared.failures)) - set(split.indices("skipped")):
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    numerics = settled(config, device)
+    learner = build_learner(model, groups, config, numerics)
+    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
     if config.track:
         say(f"The figures go on to {config.track}, as {run.config_file.name} says.")
     state = _restored(run, job.learner, say) if saved else _new(run, say)
@@ -163,7 +144,7 @@ def _new(run: Run, say: Say) -> Progress:
 def _joined(on_event: OnEvent, progress: Bar, say: Say) -> tuple[Processes, torch.device, OnEvent, Bar, Say]:
     """This process's place and device, and who hears of it: nobody, where it does not lead."""
     processes, device = join_processes()
-    heard = (on_event, progress, say) if processes.leads else (ignore, silent, _no_word)
+    heard = (on_event, progress, say) if processes.leads else (ignore, silent, no_word)
     return processes, device, *heard
 
 
@@ -199,12 +180,13 @@ def _begun(
     skip_unreadable: bool,
     progress: Bar,
     say: Say,
-) -> tuple[_Job, str]:
+) -> tuple[Job, str]:
     """All that training needs, from the settings, and a word on why the numerics are what they are."""
     config = replace(config, threads=config.threads or torch.get_num_threads())
     preprocess = preprocess_for(config.model, config.image_size)
     torch.set_num_threads(config.threads)
-    model = _initial_model(config, len(dataset.class_names), say)
+    model = initial_model(config, len(dataset.class_names), say)
+    groups = fitted_out(model, config)
     run = new_run()
     prepared = _prepared(run, dataset, config, preprocess, progress, say, skip_unreadable)
     pairs = prepared.near_duplicates()
@@ -214,16 +196,13 @@ def _begun(
     split = split.without(_indices(prepared.failures))
     pictures = len(split.indices("train"))
     config, why = _numerics_chosen(config, model, len(dataset.class_names), pictures, processes, device)
-    job = _Job.assembled(run, dataset, prepared, split, config, preprocess, model, processes, device)
+    numerics = settled(config, device)
+    learner = build_learner(model, groups, config, numerics)
+    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
     return job, why
 
 
-def _initial_model(config: TrainConfig, classes: int, say: Say) -> nn.Module:
-    torch.manual_seed(config.seed)
-    return build_model(config.model, classes, config.weights, say, size=config.image_size)
-
-
-def _within_memory(job: _Job, state: Progress, on_event: OnEvent, say: Say) -> Run:
+def _within_memory(job: Job, state: Progress, on_event: OnEvent, say: Say) -> Run:
     """Train; each time memory runs out, again from the last checkpoint or the start, in smaller pieces."""
     while True:
         try:
@@ -241,10 +220,6 @@ def _within_memory(job: _Job, state: Progress, on_event: OnEvent, say: Say) -> R
 
 def _indices(failures: Sequence[Unreadable]) -> Ints:
     return np.asarray([item.index for item in failures], dtype=np.int64)
-
-
-def _no_word(text: str) -> None:
-    """What all processes but the first say."""
 
 
 def _numerics_chosen(
@@ -266,222 +241,3 @@ def _numerics_chosen(
     precision, layout, on = processes.same(f"{choice.numerics.precision} {layout} {on}").split()
     why = "; ".join(filter(None, (choice.why, reason)))
     return replace(config, precision=precision, memory_format=layout, compile=on), why
-
-
-def _keeps_statistics(config: TrainConfig) -> bool:
-    """Whether batch norms go on using the statistics they came with."""
-    return config.norm_statistics == "pretrained" and config.weights != "none"
-
-
-def _example(size: int, device: torch.device) -> Tensor:
-    """Two pictures of numbers that are all different, without touching the random state."""
-    return torch.linspace(-1, 1, 2 * 3 * size * size, device=device).view(2, 3, size, size)
-
-
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """All that a run is made of, built and ready."""
-
-    run: Run
-    dataset: ImageDataset
-    prepared: Prepared
-    split: Split
-    config: TrainConfig
-    preprocess: Preprocess
-    numerics: Numerics
-    learner: Learner
-    processes: Processes
-
-    @classmethod
-    def assembled(
-        cls,
-        run: Run,
-        dataset: ImageDataset,
-        prepared: Prepared,
-        split: Split,
-        config: TrainConfig,
-        preprocess: Preprocess,
-        model: nn.Module,
-        processes: Processes,
-        device: torch.device,
-    ) -> _Job:
-        [numerics] = candidates(device, config.precision, config.memory_format)
-        numerics = replace(numerics, compile=config.compile == "on")
-        if config.freeze == "backbone":
-            freeze_backbone(model)
-        model = numerics.placed(model)
-        if _keeps_statistics(config):
-            fold_norms(model, _example(config.image_size, device))
-        groups = parameter_groups(
-            model,
-            weight_decay=config.weight_decay,
-            layer_decay=config.layer_decay,
-            decay_norms=config.decay_norms,
-        )
-        if config.weights != "none":
-            groups = freeze_slow(groups, config.freeze_below)
-        optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
-        ema = build_ema(model, config.ema_decay) if config.ema_decay else None
-        learner = Learner(model, optimizer, ema)
-        return cls(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
-
-    def run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
-        try:
-            return self._run_to_the_end(state, on_event, say)
-        except OSError as error:
-            raise RunError(
-                f"'{self.run.path}' cannot be written: {error.strerror or error}. The last checkpoint is "
-                f"whole. Make room, then: snaptune train --resume {self.run.path}"
-            ) from error
-
-    def _run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
-        config, run = self.config, self.run
-        trackers = tracker_names(config.track) if self.processes.leads else ()
-        saver = Saver(run.checkpoint_folder, every=config.checkpoint_minutes * 60)
-        with (
-            recorded(run, self.processes) as record,
-            tracked(trackers, run, config, say) as tracking,
-            stopped_by_signals(saver),
-        ):
-            try:
-                kept = fit(
-                    self.learner,
-                    self._train_batches(),
-                    self._batches("validation", self._scored_at_once()),
-                    self._plan(),
-                    augment=build_augment(config.augment, config.seed),
-                    normalise=partial(normalise, preprocess=self.preprocess),
-                    numerics=self.numerics,
-                    saver=saver,
-                    mix=build_mix(config.mix, config.seed, len(self.dataset.class_names)),
-                    progress=state,
-                    on_event=tee(record, *tracking, on_event),
-                )
-            except TrainingError:
-                self._write_outcome(state.kept)
-                raise
-        if kept is None:
-            raise Interrupted(run)
-        self._write_outcome(kept)
-        if self.processes.leads:
-            saver.clear()
-        return run
-
-    def sweep(self, progress: Bar) -> RateSweep:
-        """How the loss goes as the learning rate grows; the learner stays as it is."""
-        return sweep_rates(
-            self.learner,
-            self._train_batches(),
-            self._plan(),
-            augment=build_augment(self.config.augment, self.config.seed),
-            normalise=partial(normalise, preprocess=self.preprocess),
-            numerics=self.numerics,
-            mix=build_mix(self.config.mix, self.config.seed, len(self.dataset.class_names)),
-            progress=progress,
-        )
-
-    def _train_batches(self) -> PreparedBatches:
-        return self._batches("train", self.config.batch_size, balanced=self.config.sampling == "balanced")
-
-    def _batches(self, part: str, size: int, *, balanced: bool = False) -> PreparedBatches:
-        samples, device = self.split.indices(part), self.numerics.device
-        pixels, labels = self.prepared.pixels, self.dataset.labels
-        return PreparedBatches(pixels, labels, samples, size, device, balanced, self.processes)
-
-    def restarted(self, on_event: OnEvent, say: Say) -> Progress:
-        """Record and tell the present settings after memory ran out, and go back to the last checkpoint."""
-        config, run = self.config, self.run
-        write_bytes(run.config_file, config.to_toml().encode())
-        with recorded(run, self.processes) as record:
-            tee(record, on_event)(OutOfMemory(config.micro_batch))
-        say(
-            f"Memory ran out: from here on batches of {config.batch_size} are computed in pieces of "
-            f"{config.micro_batch}. {self._effect_of_pieces()}"
-        )
-        self.learner.optimizer.zero_grad(set_to_none=True)
-        if checkpoints(run.checkpoint_folder):
-            return resume(run.checkpoint_folder, self.learner)[0]
-        self.learner.restart(_initial_model(config, len(self.dataset.class_names), _no_word).state_dict())
-        return Progress()
-
-    def _scored_at_once(self) -> int:
-        return min(self.config.micro_batch or SCORING_BATCH, SCORING_BATCH)
-
-    def _effect_of_pieces(self) -> str:
-        if _keeps_statistics(self.config):
-            return "Each update is still that of a whole batch."
-        return "Each update is that of a whole batch, but batch norms see the statistics of a piece."
-
-    def _plan(self) -> Plan:
-        config = self.config
-        return Plan(
-            epochs=config.epochs,
-            lr=config.lr,
-            warmup=config.warmup,
-            torch_one_cycle=config.schedule == "onecycle",
-            seed=config.seed,
-            label_smoothing=config.label_smoothing,
-            class_weights=self._class_weights(),
-            accumulate=config.accumulate,
-            micro_batch=config.micro_batch,
-            clip=config.clip,
-            freeze_norms=_keeps_statistics(config),
-            keep_best=config.keep == "best",
-            patience=config.patience,
-            seconds=config.minutes * 60,
-        )
-
-    def _class_weights(self) -> Tensor | None:
-        """Weights whose mean over the training samples is 1, inverse to the size of the class."""
-        if self.config.class_weights == "none":
-            return None
-        labels = torch.from_numpy(self.dataset.labels[self.split.indices("train")])
-        counts = torch.bincount(labels, minlength=len(self.dataset.class_names)).clamp(min=1)
-        return (len(labels) / (len(counts) * counts)).float().to(self.numerics.device)
-
-    def decisions(self, why: str) -> str:
-        """What was decided, in one block; `why` is about the numerics."""
-        config, split = self.config, self.split
-        counts = {part: len(split.indices(part)) for part in ("train", "validation")}
-        kept = "of the last epoch" if config.keep == "last" else "with the lowest validation loss"
-        average = ", as a moving average" if config.ema_decay else ""
-        dataset, count = self.dataset, self.processes.count
-        hands = f"{config.threads} threads" if count == 1 else f"{count} processes"
-        rows = [
-            ("run", str(self.run.path)),
-            ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
-            ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
-            ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
-            ("device", f"{self.numerics} ({why}), {hands}"),
-            (
-                "training",
-                f"{config.epochs} epochs, batches of {config.batch_size}, learning rate {config.lr:g}",
-            ),
-            ("weights", f"those {kept} are kept{average}"),
-        ]
-        return "\n".join(f"{name:>10}  {value}" for name, value in rows)
-
-    def write_inputs(self) -> None:
-        run, dataset = self.run, self.dataset
-        write_bytes(run.config_file, self.config.to_toml().encode())
-        write_bytes(run.preprocess_file, self.preprocess.to_json().encode())
-        write_split(run.split_file, dataset, self.split)
-        run.write_classes(dataset.name, dataset.class_names)
-        write_json(run.dataset_file, description(dataset, self.split))
-        write_json(run.environment_file, environment())
-        dataset.copy_credits(run.credits_folder)
-
-    def _write_outcome(self, kept: Kept | None) -> None:
-        """Write the weights and where they come from; before the first epoch has ended there are none."""
-        if kept is None or not self.processes.leads:
-            return
-        metadata = {
-            "epoch": kept.epoch,
-            "train_loss": kept.train_loss,
-            "valid_loss": kept.scores.loss,
-            "metric_value": kept.scores.accuracy,
-            "learning_rate": kept.lr,
-            "model_architecture": self.config.model,
-        }
-        write_json(self.run.metadata_file, metadata)
-        self.run.write_weights(kept.state)

@@ -16,7 +16,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -24,6 +24,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from snaptune.config import TrainConfig
 from snaptune.errors import ConfigError
 from snaptune.run_folder import write_bytes
 from snaptune.training.numerics import FLOAT32, Numerics
@@ -65,6 +66,12 @@ def candidates(device: torch.device, precision: str = "auto", memory_format: str
     return [Numerics(device, kind, layout == "channels_last") for kind in precisions for layout in layouts]
 
 
+def settled(config: TrainConfig, device: torch.device) -> Numerics:
+    """The one way that settings name in which nothing is left to measure."""
+    [numerics] = candidates(device, config.precision, config.memory_format)
+    return replace(numerics, compile=config.compile == "on")
+
+
 def measure(
     step: Callable[[Numerics], float], ways: Sequence[Numerics], seconds: float = SECONDS
 ) -> list[Timing]:
@@ -92,14 +99,15 @@ def fastest(timings: Sequence[Timing]) -> Numerics:
 def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numerics], float]:
     """A function that does one forward and backward pass on random pixels and returns its seconds.
 
-    The gradients are asked for without `backward`, and the model that is given is not touched.
+    Of the parameters that learn, and in the mode that the model is in. The gradients are asked for without
+    `backward`, and the model that is given is not touched.
     """
     copies: dict[Numerics, nn.Module] = {}
     labels = torch.arange(MEASURED_BATCH) % classes
 
     def step(numerics: Numerics) -> float:
         if numerics not in copies:
-            copies[numerics] = numerics.placed(copy.deepcopy(model)).train()
+            copies[numerics] = numerics.placed(copy.deepcopy(model))
         network, device = copies[numerics], numerics.device
         pixels = torch.rand(MEASURED_BATCH, 3, size, size, device=device)
         _synchronise(device)
@@ -123,7 +131,8 @@ def choose(
     """
     if len(ways) == 1:
         return Choice(ways[0], "as set", None)
-    file = memory / f"{_key(name, size, ways)}.json"
+    learning = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    file = memory / f"{_key(name, size, learning, ways)}.json"
     if (before := _recall(file, ways)) is not None:
         return before
     timings = measure(training_step(model, size, classes), ways)
@@ -177,12 +186,12 @@ def _recall(file: Path, ways: Sequence[Numerics]) -> Choice | None:
     return next((Choice(numerics, "as measured here before", seconds) for numerics in known), None)
 
 
-def _key(name: str, size: int, ways: Sequence[Numerics]) -> str:
+def _key(name: str, size: int, learning: int, ways: Sequence[Numerics]) -> str:
     """What the answer depends on, as a file name."""
     device = ways[0].device
     hardware = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     allowed = " ".join(map(_short, ways))
-    parts = (name, size, hardware, torch.get_num_threads(), torch.__version__, allowed)
+    parts = (name, size, learning, hardware, torch.get_num_threads(), torch.__version__, allowed)
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
