@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,7 +170,7 @@ def run(row: Row, args: argparse.Namespace, pictures: Path, seed: int, artist: s
             process = subprocess.Popen(
                 list(map(str, command)), cwd=ROOT, env=environment, stdout=output, text=True
             )
-            peak = _peak_memory(process)
+            peak, busy = _watched(process, args.device)
             seconds = time.time() - started
             output.seek(0)
             lines = output.read().strip().splitlines()
@@ -178,16 +179,19 @@ def run(row: Row, args: argparse.Namespace, pictures: Path, seed: int, artist: s
     told: dict[str, Any] = json.loads(lines[-1])
     last = told["epochs"][-1]["accuracy"]
     print(f"seed {seed} {artist} {row.name}: {last:.3f} in {seconds:.0f} s", flush=True)
-    about = {"row": row.name, "seed": seed, "held_out": artist}
+    about = {"row": row.name, "seed": seed, "held_out": artist, "on": machine(args.device)}
+    if busy:
+        about["idle"] = _idle(busy, [(started + begin, started + end) for begin, end in told["trained"]])
     return about | {"seconds": round(seconds, 1), "peak_mib": peak} | told
 
 
-def _peak_memory(process: subprocess.Popen[str]) -> int:
-    """Wait for the end; the most that the process and its workers held together, in MiB.
+def _watched(process: subprocess.Popen[str], device: str) -> tuple[int, list[tuple[float, float]]]:
+    """Wait for the end: the most that the process and its workers held, in MiB, and how busy a GPU was.
 
-    Pages that several of them share count once (proportional set size).
+    Pages that several processes share count once (proportional set size). Of a GPU (time, share of the last
+    moments in which a kernel ran), as its driver tells.
     """
-    peak = 0
+    peak, busy = 0, []
     while process.poll() is None:
         try:
             parent = psutil.Process(process.pid)
@@ -195,20 +199,30 @@ def _peak_memory(process: subprocess.Popen[str]) -> int:
             peak = max(peak, sum(member.memory_full_info().pss for member in family))
         except psutil.Error:  # one of them has just ended
             pass
-        time.sleep(1)
-    return peak // 2**20
+        if device == "cuda":
+            asked = ["nvidia-smi", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits"]
+            told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()[0]
+            busy.append((time.time(), int(told) / 100))
+        time.sleep(0.2 if device == "cuda" else 1)
+    return peak // 2**20, busy
+
+
+def _idle(busy: Sequence[tuple[float, float]], trained: Sequence[tuple[float, float]]) -> float | None:
+    """A GPU's idle share while epochs but the first one trained; None where they were too short to see."""
+    seen = [share for moment, share in busy for begin, end in trained[1:] if begin < moment <= end]
+    return 1 - mean(seen) if seen else None
+
+
+def machine(device: str) -> str:
+    """What a run was measured on, in a few words."""
+    on = torch.cuda.get_device_name() if device == "cuda" else torch.backends.cpu.get_cpu_capability()
+    return f"{platform.machine()} {on}, {os.cpu_count()} cores, torch {torch.__version__}"
 
 
 def write_results(file: Path, args: argparse.Namespace, runs: Sequence[dict[str, Any]]) -> None:
-    machine = {
-        "processor": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
-        "cores": os.cpu_count(),
-        "device": torch.cuda.get_device_name() if args.device == "cuda" else "cpu",
-        "torch": torch.__version__,
-        "epochs": args.epochs,
-    }
+    about = {"epochs": args.epochs, "model": args.model, "size": args.size}
     RESULTS.mkdir(exist_ok=True)
-    file.write_text(json.dumps({"machine": machine, "runs": runs}, indent=1) + "\n", encoding="utf-8")
+    file.write_text(json.dumps(about | {"runs": runs}, indent=1) + "\n", encoding="utf-8")
 
 
 def table(runs: Sequence[dict[str, Any]]) -> str:
@@ -242,10 +256,10 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
             row.title,
             str(len(own)),
             f"{mean(finals):.3f} ({min(finals):.3f}–{max(finals):.3f})",
-            _spread([item["seconds"] for item in own]),
-            _spread(reached),
-            _spread(ratios, "{:.1f}"),
-            _spread([item["pictures_per_second"] for item in own]),
+            spread([item["seconds"] for item in own]),
+            spread(reached),
+            spread(ratios, "{:.1f}"),
+            spread([item["pictures_per_second"] for item in own]),
             str(round(median(item["peak_mib"] for item in own))),
         ]
         lines.append("| " + " | ".join(cells) + " |")
@@ -257,8 +271,13 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         if shares:
             lines += [
                 "",
-                f"Rate of ours as a share of {title}: {_spread(shares, '{:.2f}')}, n = {len(shares)}.",
+                f"Rate of ours as a share of {title}: {spread(shares, '{:.2f}')}, n = {len(shares)}.",
             ]
+    lines += [
+        "",
+        "Measured on: "
+        + "; ".join(f"{name} (n = {n})" for name, n in Counter(i["on"] for i in runs).items()),
+    ]
     lines += ["", "Targets: " + ", ".join(f"{name} {value:.3f}" for name, value in targets.items())]
     return "\n".join(lines)
 
@@ -270,7 +289,7 @@ def reach(item: dict[str, Any], target: float | None) -> float:
     return next((e["seconds"] for e in item["epochs"] if e["accuracy"] >= target), float("inf"))
 
 
-def _spread(values: Sequence[float], form: str = "{:.0f}") -> str:
+def spread(values: Sequence[float], form: str = "{:.0f}") -> str:
     """Median (lowest–highest); where something was never reached, how often."""
     never = sum(value == float("inf") or value == 0 for value in values)
     if never == len(values):

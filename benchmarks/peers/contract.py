@@ -36,6 +36,7 @@ class Task:
     device: str
     tuned: bool
     without: str
+    batch: int
 
     @property
     def classes(self) -> list[str]:
@@ -62,6 +63,7 @@ def task() -> Task:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--without", default="", help="ours: the technique that is left out")
+    parser.add_argument("--batch", type=int, default=0, help="ours: pictures in a step; 0 for its default")
     given = Task(**vars(parser.parse_args()))
     torch.manual_seed(given.seed)
     return given
@@ -92,13 +94,14 @@ def normalisation(given: Task) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class Clock:
-    """Seconds since the process was started, and the rate of each training epoch."""
+    """Seconds since the process was started, and when and how fast each epoch trained."""
 
     def __init__(self, device: str) -> None:
         self.device = device
         self.started = float(os.environ.get(STARTED, time.time()))
         self.began = 0.0
         self.rates: list[float] = []
+        self.spans: list[tuple[float, float]] = []
         self.epochs: list[dict[str, float]] = []
 
     def begin(self) -> None:
@@ -107,7 +110,9 @@ class Clock:
 
     def end(self, pictures: int) -> None:
         """It has ended, validation not included."""
-        self.rates.append(pictures / (self._now() - self.began))
+        now = self._now()
+        self.rates.append(pictures / (now - self.began))
+        self.spans.append((round(self.began, 2), round(now, 2)))
 
     def scored(self, accuracy: float) -> None:
         """The epoch's accuracy on the validation pictures is known."""
@@ -116,7 +121,8 @@ class Clock:
     def report(self, **more: Any) -> None:
         """Print the outcome as the last line; the steady rate leaves the first epoch out."""
         steady = median(self.rates[1:] or self.rates)
-        print(json.dumps({"epochs": self.epochs, "pictures_per_second": round(steady, 2), **more}))
+        told = {"epochs": self.epochs, "trained": self.spans, "pictures_per_second": round(steady, 2)}
+        print(json.dumps(told | more))
 
     def _now(self) -> float:
         if self.device != "cpu":

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 from benchmarks.peers.contract import LITE0, Clock, Task, task
 from snaptune.config import TrainConfig
+from snaptune.data.cache_folder import cache_folder
 from snaptune.data.readers import open_dataset
 from snaptune.models.build import build_model, freeze_slow, parameter_groups
 from snaptune.models.folding import fold_norms
@@ -31,6 +32,7 @@ from snaptune.training import train as training
 from snaptune.training.augment import Augment, build_augment
 from snaptune.training.events import EpochDone, Event, Started, StepDone
 from snaptune.training.numerics import Numerics
+from snaptune.training.tune import candidates, choose
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "prepared pictures": {"stream": True},
@@ -126,6 +128,17 @@ def patched(without: str) -> Any:
     return mock.patch.dict({}, {})
 
 
+def as_chosen_here(config: TrainConfig, given: Task) -> TrainConfig:
+    """The settings with the precision and layout that training would measure and choose."""
+    classes = len(given.classes)
+    model = network.initial_model(config, classes, lambda text: None)
+    network.fitted_out(model, config)
+    ways = candidates(torch.device(given.device))
+    chosen = choose(model, config.model, config.image_size, classes, ways, cache_folder() / "speed").numerics
+    layout = "channels_last" if chosen.channels_last else "channels_first"
+    return replace(config, precision=chosen.precision, memory_format=layout)
+
+
 def main() -> None:
     given = task()
     clock = Clock(given.device)
@@ -137,10 +150,12 @@ def main() -> None:
         seed=given.seed,
         **SETTINGS.get(given.without, {}),
     )
+    if given.batch:
+        config = replace(config, batch_size=given.batch)
     dataset = open_dataset(str(given.pictures))
     ceilings: dict[str, Ceiling] = {}
     if given.without == "ceiling":
-        config = replace(config, precision="float32", memory_format="channels_last")
+        config = as_chosen_here(config, given)
         for name, like_ours in (("ceiling", True), ("plain_ceiling", False)):
             ceilings[name] = Ceiling(given, config, like_ours=like_ours)
     observer = Observer(clock, list(ceilings.values()))

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from snaptune.images.preprocess import Preprocess
     from snaptune.run_folder import Run
     from snaptune.scoring import compare, evaluate
+    from snaptune.training.job import Interrupted
     from snaptune.training.train import find_lr, resume_training, train
 
 _HOME = {
     "Classifier": "classifier",
     "Columns": "data.reading",
     "ImageDataset": "data.dataset",
+    "Interrupted": "training.job",
     "OnnxClassifier": "export.runtime",
     "Prediction": "answers",
     "Preprocess": "images.preprocess",
@@ -53,6 +55,7 @@ __all__ = [
     "Classifier",
     "Columns",
     "ImageDataset",
+    "Interrupted",
     "OnnxClassifier",
     "Prediction",
     "Preprocess",

@@ -9,6 +9,8 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,6 +69,15 @@ class StopAfter:
             self.left -= 1
             if self.left == 0:
                 os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_stop_passes_through_the_users_context_managers(tmp_path: Path) -> None:
+    @contextmanager
+    def around() -> Iterator[None]:
+        yield
+
+    with pytest.raises(Interrupted, match=f"Go on with: snaptune train --resume {tmp_path}"), around():
+        raise Interrupted(Run(tmp_path))
 
 
 @pytest.mark.parametrize("steps", range(1, 11, 3))

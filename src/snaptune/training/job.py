@@ -34,11 +34,12 @@ from snaptune.training.trackers import tracked, tracker_names
 SCORING_BATCH = 64
 
 
-@dataclass(frozen=True)
 class Interrupted(Exception):  # noqa: N818  it is no error: the run can go on
     """Training was asked to stop and did, after writing a checkpoint."""
 
-    run: Run
+    def __init__(self, run: Run) -> None:
+        super().__init__(f"Training stopped. Go on with: snaptune train --resume {run.path}")
+        self.run = run
 
 
 @dataclass(frozen=True, eq=False)
