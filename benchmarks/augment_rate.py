@@ -18,7 +18,8 @@ import torch
 from torchvision.transforms import TrivialAugmentWide
 from torchvision.transforms.functional import to_pil_image
 
-from snaptune.training.trivial import WIDE, TrivialAugment
+from snaptune.training.trivial import TrivialAugment
+from snaptune.trivial_space import WIDE
 
 BATCH = 32
 Contender = Callable[[int], object]

@@ -11,7 +11,7 @@ import snaptune
 
 ROOT = Path(snaptune.__file__).parent
 LAYERS = {
-    0: ("errors", "config"),
+    0: ("errors", "config", "trivial_space"),
     1: ("answers", "data", "images", "evaluation", "inputs", "export.certificate", "export.metadata"),
     2: ("models", "run_folder"),
     3: ("training", "classifier", "prediction", "prediction_stream", "export.runtime"),

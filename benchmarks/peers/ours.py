@@ -27,7 +27,7 @@ from snaptune.data.cache_folder import cache_folder
 from snaptune.data.readers import open_dataset
 from snaptune.models.build import build_model, freeze_slow, parameter_groups
 from snaptune.models.folding import fold_norms
-from snaptune.training import job, loop, network
+from snaptune.training import loop, network
 from snaptune.training import train as training
 from snaptune.training.augment import Augment, build_augment
 from snaptune.training.events import EpochDone, Event, Started, StepDone
@@ -107,9 +107,9 @@ class Ceiling:
             torch.accelerator.synchronize()
 
 
-def one_by_one(name: str, seed: int) -> Augment:
+def one_by_one(config: TrainConfig) -> Augment:
     """The same augmentation, a picture at a time."""
-    augment = build_augment(name, seed)
+    augment = build_augment(config.augment, config.seed, config.trivial_space)
 
     def each(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
         return torch.cat([augment(pixels[i : i + 1], epoch, samples[i : i + 1]) for i in range(len(pixels))])
@@ -119,8 +119,6 @@ def one_by_one(name: str, seed: int) -> Augment:
 
 def patched(without: str) -> Any:
     """What has to be replaced inside the package to leave a technique out."""
-    if without == "batched augmentation":
-        return mock.patch.object(job, "build_augment", one_by_one)
     if without == "folded norms":
         return mock.patch.object(network, "fold_norms", return_value=0)
     if without == "rare looks at the loss":
@@ -159,8 +157,9 @@ def main() -> None:
         for name, like_ours in (("ceiling", True), ("plain_ceiling", False)):
             ceilings[name] = Ceiling(given, config, like_ours=like_ours)
     observer = Observer(clock, list(ceilings.values()))
+    augment = one_by_one(config) if given.without == "batched augmentation" else None
     with tempfile.TemporaryDirectory() as folder, patched(given.without):
-        training.train(dataset, config, folder, on_event=observer, say=lambda text: None)
+        training.train(dataset, config, folder, augment=augment, on_event=observer, say=lambda text: None)
     clock.report(**{name: round(median(ceiling.rates), 2) for name, ceiling in ceilings.items()})
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from snaptune.images.preprocess import Preprocess
     from snaptune.run_folder import Run
     from snaptune.scoring import compare, evaluate
+    from snaptune.training.bars import TrainingBars
     from snaptune.training.job import Interrupted
     from snaptune.training.train import find_lr, resume_training, train
 
@@ -37,6 +38,7 @@ _HOME = {
     "Run": "run_folder",
     "SnaptuneError": "errors",
     "TrainConfig": "config",
+    "TrainingBars": "training.bars",
     "check": "data.health",
     "compare": "scoring",
     "evaluate": "scoring",
@@ -62,6 +64,7 @@ __all__ = [
     "Run",
     "SnaptuneError",
     "TrainConfig",
+    "TrainingBars",
     "check",
     "compare",
     "evaluate",

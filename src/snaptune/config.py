@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from snaptune.errors import ConfigError, closest
+from snaptune.trivial_space import TUTORIAL, TrivialSpace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -87,7 +88,11 @@ class TrainConfig:
         between=(0, 65_536),
     )
     clip: float = _setting(0.0, "largest norm of the gradient; 0 for any", between=(0, 1e9))
-    augment: str = _setting("gentle", "augmentation of training pictures", one_of="gentle trivial none")
+    augment: str = _setting(
+        "gentle",
+        "augmentation of training pictures; own: a function given to train() in Python",
+        one_of="gentle trivial none own",
+    )
     keep: str = _setting(
         "last", "which epoch's weights are kept: last, or best by validation loss", one_of="last best"
     )
@@ -119,6 +124,10 @@ class TrainConfig:
     seed: int = _setting(1234, "the one seed of a run", between=(0, 2**63 - 1))
     threads: int = _setting(0, "processor threads; 0 for all cores", between=(0, 1024))
 
+    trivial_space: TrivialSpace = _setting(  # noqa: RUF009  the value is frozen
+        TUTORIAL, "what augment = 'trivial' draws from: operations with their strengths, and bins"
+    )
+
     @classmethod
     def recipe(cls, name: str) -> TrainConfig:
         """A named set of settings; see `RECIPES`."""
@@ -135,11 +144,15 @@ class TrainConfig:
         """A copy with `values` in place; errors name `origin` (a file; for flags, left empty)."""
         known = {item.name: item for item in fields(self)}
         problems = [_unknown(name, known, origin) for name in values if name not in known]
-        taken: dict[str, Any] = {
-            name: _converted(known[name], value) for name, value in values.items() if name in known
-        }
-        found = (_problem(known[name], value, origin or _flag(name)) for name, value in taken.items())
-        problems.extend(filter(None, found))
+        taken: dict[str, Any] = {}
+        for name in values.keys() & known.keys():
+            place = origin or _flag(name)
+            try:
+                taken[name] = _converted(known[name], values[name])
+            except ConfigError as error:
+                problems += [f"{name}{_from(place)}: {line}" for line in str(error).splitlines()]
+            else:
+                problems += filter(None, [_problem(known[name], taken[name], place)])
         if problems:
             raise ConfigError("\n".join(sorted(problems)))
         return dataclasses.replace(self, **taken)
@@ -153,9 +166,14 @@ class TrainConfig:
                     f"'{path}' is larger than {MAX_TOML_BYTES // 2**10} KiB; settings are small."
                 )
             values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # a number may have too many digits
             raise ConfigError(f"'{path}' cannot be read as TOML: {error}.") from error
         return (base or cls()).replaced(values, str(path))
+
+    def listed(self) -> dict[str, str | int | float]:
+        """Every setting as one number or text, for people and for what keeps figures."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**values, "trivial_space": str(self.trivial_space)}
 
     def to_toml(self) -> str:
         import tomli_w
@@ -203,9 +221,11 @@ def _from(origin: str) -> str:
 
 
 def _converted(item: dataclasses.Field[Any], value: object) -> object:
-    """An integer where a float is wanted is taken as one; nothing else is converted."""
-    if item.type == "float" and type(value) is int:
+    """An integer where a float is wanted is taken as one, a table as the value that it describes."""
+    if item.type == "float" and type(value) is int and abs(value) < 2**53:
         return float(value)
+    if item.type == TrivialSpace.__name__ and not isinstance(value, TrivialSpace):
+        return TrivialSpace.from_plain(value)
     return value
 
 

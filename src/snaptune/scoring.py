@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -315,10 +315,10 @@ def _write(run: Run, report: EvaluationReport, predictions: Predictions, mistake
     exports = [certificate.to_json() for certificate in certificates]
     write_json(run.report_json, to_json(report) | {"exports": exports})
     environment = read_json(run.environment_file)
-    background = Background(_epochs(run), mistakes, asdict(run.config()), environment, certificates)
+    background = Background(_epochs(run), mistakes, run.config().listed(), environment, certificates)
     write_bytes(run.report_file, render(report, background).encode())
     if report.part in HELD_OUT:
-        card = render_card(report, asdict(run.config()), read_json(run.dataset_file))
+        card = render_card(report, run.config().listed(), read_json(run.dataset_file))
         write_bytes(run.card_file, card.encode())
 
 

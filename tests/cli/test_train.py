@@ -99,3 +99,13 @@ def test_a_time_must_have_a_unit(text: str, capsys: pytest.CaptureFixture[str]) 
 def test_a_time_becomes_minutes_in_the_run(picture_folder: Path, settings: list[str], tmp_path: Path) -> None:
     assert main(["train", str(picture_folder), "--time", "90s", *settings]) == 0
     assert Run.open(tmp_path / "runs").config().minutes == 1.5
+
+
+def test_arithmetic_that_is_typed_is_not_measured(
+    picture_folder: Path, settings: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed = ["--precision", "bfloat16", "--memory-format", "channels_first", "--threads", "2"]
+    assert main(["train", str(picture_folder), *settings, *typed]) == 0
+    config = Run.open(tmp_path / "runs").config()
+    assert (config.precision, config.memory_format, config.threads) == ("bfloat16", "channels_first", 2)
+    assert "cpu, bfloat16, channels first (as set), 2 threads" in capsys.readouterr().out

@@ -64,6 +64,11 @@ def fitted(model: nn.Module, tmp_path: Path, on_event: OnEvent = ignore, **chang
     return kept
 
 
+def ending(events: list[Event]) -> str:
+    [finished] = [event for event in events if isinstance(event, Finished)]
+    return finished.ending
+
+
 def test_it_learns_what_can_be_learnt(tmp_path: Path) -> None:
     model = three_layers()
     kept = fitted(model, tmp_path, epochs=20)
@@ -82,6 +87,7 @@ def test_the_events_tell_the_whole_story(tmp_path: Path) -> None:
     fitted(three_layers(), tmp_path, epochs=2, on_event=events.append)
     assert [type(event) for event in events] == [Started, StepDone, EpochDone, StepDone, EpochDone, Finished]
     assert events[0] == Started(epochs=2, steps_per_epoch=2, train_samples=8, validation_samples=8)
+    assert ending(events) == "epochs"
 
 
 def test_the_best_epoch_is_kept_where_asked(tmp_path: Path) -> None:
@@ -201,6 +207,7 @@ def test_training_stops_when_patience_ends(tmp_path: Path, patience: int) -> Non
     losses = [event.validation_loss for event in events if isinstance(event, EpochDone)]
     assert len(losses) < 50
     assert len(losses) - 1 - int(np.argmin(losses)) == patience
+    assert ending(events) == "patience"
 
 
 def test_patience_begins_anew_with_every_gain() -> None:
@@ -235,6 +242,7 @@ def test_training_stops_when_time_is_up(tmp_path: Path) -> None:
     assert isinstance(events[-1], Finished)
     assert 0.2 <= events[-1].seconds < 5
     assert events[-1].epochs < 10_000
+    assert ending(events) == "time"
 
 
 def test_the_gradient_is_clipped_to_the_norm_that_is_asked_for(tmp_path: Path) -> None:

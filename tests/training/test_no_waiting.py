@@ -25,6 +25,7 @@ from snaptune.training.mixup import CutMix, Mix, Mixup
 from snaptune.training.numerics import Numerics
 from snaptune.training.optim import build_ema
 from snaptune.training.trivial import TrivialAugment
+from snaptune.trivial_space import TUTORIAL
 
 META = torch.device("meta")
 """A device that computes shapes alone: to ask it for a value is an error, whichever way it is asked."""
@@ -75,7 +76,9 @@ def one_epoch(
     return progress.step, waits.seen
 
 
-@pytest.mark.parametrize("augment", [plain, Gentle(1), TrivialAugment(1)], ids=["none", "gentle", "trivial"])
+@pytest.mark.parametrize(
+    "augment", [plain, Gentle(1), TrivialAugment(1, TUTORIAL)], ids=["none", "gentle", "trivial"]
+)
 @pytest.mark.parametrize("mix", [None, Mixup(1, 2), CutMix(1, 2)], ids=["none", "mixup", "cutmix"])
 def test_no_step_waits_for_the_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, augment: Augment, mix: Mix | None

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,24 +22,30 @@ from snaptune.training.processes import Processes
 from snaptune.training.train import train
 from tests.conftest import TINY
 
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-"""On processors alone, `accelerate launch` starts one process, whatever `--num_processes` says."""
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+ACCELERATE = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes=2", "--main_process_port=0"]
+"""With `--cpu` in place of `--multi_gpu` it starts one process, whatever `--num_processes` says."""
 
 
-def started(command: list[str]) -> subprocess.CompletedProcess[str]:
+def started(command: list[str], launcher: Sequence[str] = TORCHRUN) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.run(
-        [*LAUNCH, *command], capture_output=True, text=True, check=False, env=environment, timeout=300
+        [sys.executable, *launcher, *command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=300,
     )
 
 
-def launched(folder: Path, config: TrainConfig, out: Path) -> Run:
+def launched(folder: Path, config: TrainConfig, out: Path, launcher: Sequence[str] = TORCHRUN) -> Run:
     """Train in two processes through our command line."""
     file = out / "config.toml"
     out.mkdir()
     file.write_text(config.to_toml(), encoding="utf-8")
     command = ["-m", "snaptune", "train", str(folder), "--config", str(file), "--out", str(out / "runs")]
-    finished = started(command)
+    finished = started(command, launcher)
     assert finished.returncode == 0, finished.stderr[-3000:]
     assert "2 processes" in finished.stdout
     return Run.open(out / "runs")
@@ -57,13 +64,15 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> TrainConfig:
     return replace(TINY, model="test_vit", image_size=160, weights=str(weights), epochs=3, batch_size=6)
 
 
-@pytest.mark.parametrize("mix", ["none", "cutmix"])
+@pytest.mark.parametrize(
+    ("mix", "launcher"), [("none", ACCELERATE), ("cutmix", TORCHRUN)], ids=["accelerate", "torchrun"]
+)
 def test_two_processes_train_as_one(
-    picture_folder: Path, config: TrainConfig, tmp_path: Path, mix: str
+    picture_folder: Path, config: TrainConfig, tmp_path: Path, mix: str, launcher: Sequence[str]
 ) -> None:
     dataset, config = from_folder(picture_folder), replace(config, mix=mix)
     alone = train(dataset, config, tmp_path / "alone", say=lambda text: None)
-    together = launched(picture_folder, config, tmp_path / "together")
+    together = launched(picture_folder, config, tmp_path / "together", launcher)
     assert len(list((tmp_path / "together" / "runs").iterdir())) == 1
     assert together.split_file.read_bytes() == alone.split_file.read_bytes()
     for one, two in zip(epochs(alone), epochs(together), strict=True):

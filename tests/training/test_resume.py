@@ -14,11 +14,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
+from torch import Tensor
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.errors import RunError
+from snaptune.errors import ConfigError, RunError
 from snaptune.run_folder import Run
 from snaptune.training.checkpoint import Saver, checkpoints
 from snaptune.training.events import Event, Saved, StepDone
@@ -196,6 +199,39 @@ def test_killed_during_a_checkpoint_write_and_during_validation(
         assert bool(halves) == (moment in (HALF, WHOLE))
     subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, check=True)
     assert digest(Run.open(tmp_path / "runs")) == unbroken
+
+
+OWN_SPACE = {"bins": 3, "operations": [{"name": "Rotate", "high": 30, "signed": True}, {"name": "Equalize"}]}
+
+
+def test_a_space_of_ones_own_comes_back(small_dataset: ImageDataset, tmp_path: Path) -> None:
+    config = CONFIG.replaced({"augment": "trivial", "trivial_space": OWN_SPACE})
+    unbroken = train(small_dataset, config, tmp_path / "unbroken", say=silent)
+    with pytest.raises(Interrupted) as stop:
+        train(small_dataset, config, tmp_path / "broken", say=silent, on_event=StopAfter(4))
+    assert stop.value.run.config().trivial_space == config.trivial_space
+    assert digest(resume_training(stop.value.run, small_dataset, say=silent)) == digest(unbroken)
+
+
+def brighter(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
+    return (pixels.float() + 10 * epoch).clamp(0, 255)
+
+
+def test_an_augmentation_of_ones_own_must_be_given_again(small_dataset: ImageDataset, tmp_path: Path) -> None:
+    unbroken = train(small_dataset, CONFIG, tmp_path / "unbroken", augment=brighter, say=silent)
+    with pytest.raises(Interrupted) as stop:
+        train(small_dataset, CONFIG, tmp_path / "b", augment=brighter, say=silent, on_event=StopAfter(4))
+    run = stop.value.run
+    with pytest.raises(ConfigError, match="'own' is a function of yours, which no file holds"):
+        resume_training(run, small_dataset, say=silent)
+    assert digest(resume_training(run, small_dataset, augment=brighter, say=silent)) == digest(unbroken)
+
+
+def test_another_augmentation_is_refused(small_dataset: ImageDataset, tmp_path: Path) -> None:
+    run = stopped(small_dataset, tmp_path, 2)
+    with pytest.raises(ConfigError) as error:
+        resume_training(run, small_dataset, augment=brighter, say=silent)
+    assert str(error.value) == f"'{run.path}' began with augment='gentle' and goes on with it; give none."
 
 
 def stopped(dataset: ImageDataset, out: Path, steps: int) -> Run:

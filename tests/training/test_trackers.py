@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ def test_steps_count_from_the_very_start_also_after_a_break(any_tracker: Remembe
     epoch |= {"validation_loss": 0.3, "validation_accuracy": 0.7}
     assert any_tracker.calls == [
         ("start", None),
-        ("settings", asdict(TINY)),
+        ("settings", TINY.listed()),
         ("log", ({"train/loss": 0.5, "train/accuracy": 0.9, "train/lr": 0.1}, 30)),
         ("log", ({f"epoch/{name}": value for name, value in epoch.items()}, 40)),
         ("finish", None),

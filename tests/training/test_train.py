@@ -16,10 +16,9 @@ from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import from_folder
 from snaptune.data.splits import read_split
-from snaptune.errors import DataError, TrainingError
+from snaptune.errors import ConfigError, DataError, TrainingError
 from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
-from snaptune.training import train as module
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.train import train
 from tests.conftest import TINY
@@ -46,6 +45,7 @@ def test_one_seed_gives_one_result(small_dataset: ImageDataset, tmp_path: Path) 
     "changes",
     [
         {"augment": "trivial"},
+        {"augment": "trivial", "trivial_space": {"operations": [{"name": "Equalize"}]}},
         {"augment": "none"},
         {"mix": "mixup"},
         {"mix": "cutmix"},
@@ -163,17 +163,16 @@ def test_streamed_training_gives_the_weights_of_prepared_training(
 
 
 def test_the_best_weights_stay_where_the_loss_is_no_longer_a_number(
-    small_dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small_dataset: ImageDataset, tmp_path: Path
 ) -> None:
     """They are on the disk, with where they come from, as after any other run."""
 
     def spoilt(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
         return pixels.float() * (math.nan if epoch == 2 else 1.0)
 
-    monkeypatch.setattr(module, "build_augment", lambda name, seed: spoilt)
     config = replace(TINY, epochs=4, keep="best")
     with pytest.raises(TrainingError, match=r"became nan in epoch 3, batch 1\. Lower --lr"):
-        trained(small_dataset, tmp_path, config)
+        train(small_dataset, config, tmp_path, augment=spoilt, say=lambda text: None)
     [path] = tmp_path.iterdir()
     run = Run.open(path)
     events = [json.loads(line) for line in run.events_file.read_text("utf-8").splitlines()]
@@ -182,3 +181,21 @@ def test_the_best_weights_stay_where_the_loss_is_no_longer_a_number(
     assert run.metadata()["valid_loss"] == min(losses)
     assert run.metadata()["epoch"] == losses.index(min(losses))
     assert all(value.isfinite().all() for value in run.weights().values())
+
+
+def upside_down(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
+    return pixels.flip(2).float()
+
+
+def test_an_augmentation_of_ones_own_is_used_and_its_place_is_in_the_run(
+    small_dataset: ImageDataset, tiny_run: Run, tmp_path: Path
+) -> None:
+    run = train(small_dataset, TINY, tmp_path, augment=upside_down, say=lambda text: None)
+    assert run.config().augment == "own"
+    assert digest(run) != digest(tiny_run)
+    with pytest.raises(ConfigError) as error:
+        trained(small_dataset, tmp_path, run.config())
+    assert str(error.value) == (
+        "augment='own' is a function of yours, which no file holds. Give it in Python: "
+        "train(dataset, config, augment=function), or resume_training(run, dataset, augment=function)."
+    )

@@ -13,20 +13,14 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode, TrivialAugmentWide
 from torchvision.transforms.autoaugment import _apply_op
 
+from snaptune.config import TrainConfig
 from snaptune.errors import ConfigError
 from snaptune.training.augment import build_augment
-from snaptune.training.trivial import (
-    BINS,
-    GEOMETRY,
-    TUTORIAL,
-    WIDE,
-    Operation,
-    Space,
-    TrivialAugment,
-    apply_operations,
-)
+from snaptune.training.trivial import TrivialAugment, apply_operations
+from snaptune.trivial_space import GEOMETRY, TUTORIAL, WIDE, Operation, TrivialSpace
 
-NOT_GEOMETRY = [operation.name for operation in TUTORIAL if operation.name not in GEOMETRY]
+BINS = 31
+NOT_GEOMETRY = [operation.name for operation in TUTORIAL.operations if operation.name not in GEOMETRY]
 SPACES = pytest.mark.parametrize("space", [TUTORIAL, WIDE], ids=["tutorial", "wide"])
 SIZES = pytest.mark.parametrize("size", [(37, 50), (32, 32)], ids=str)
 
@@ -40,9 +34,9 @@ def pictures(height: int, width: int) -> Tensor:
     return torch.stack([noise, noise // 5 + 90, ramp, 255 - noise // 3, flat, noise // 128 * 80]).byte()
 
 
-def strengths(space: Space, name: str) -> list[float]:
+def strengths(space: TrivialSpace, name: str) -> list[float]:
     """Every strength of an operation, both signs of it if it is signed."""
-    [operation] = [operation for operation in space if operation.name == name]
+    [operation] = [operation for operation in space.operations if operation.name == name]
     steps = [operation.low + (operation.high - operation.low) * step / (BINS - 1) for step in range(BINS)]
     return steps + [-strength for strength in steps] if operation.signed else steps
 
@@ -63,7 +57,7 @@ def torchvisions(picture: Tensor, name: str, amounts: list[float]) -> Tensor:
 @SPACES
 @SIZES
 @pytest.mark.parametrize("name", NOT_GEOMETRY)
-def test_levels_are_torchvisions_to_one_level(name: str, size: tuple[int, int], space: Space) -> None:
+def test_levels_are_torchvisions_to_one_level(name: str, size: tuple[int, int], space: TrivialSpace) -> None:
     for picture in pictures(*size):
         amounts = strengths(space, name)
         result = ours(picture, name, amounts)
@@ -100,7 +94,7 @@ def from_a_border(name: str, amount: float, height: int, width: int) -> Tensor:
 @SIZES
 @pytest.mark.parametrize("name", GEOMETRY)
 def test_geometry_is_torchvisions_except_where_the_nearest_pixel_is_a_tie(
-    name: str, size: tuple[int, int], space: Space
+    name: str, size: tuple[int, int], space: TrivialSpace
 ) -> None:
     picture, amounts = pictures(*size)[0], strengths(space, name)
     differs = (ours(picture, name, amounts) != torchvisions(picture, name, amounts)).any(dim=1)
@@ -125,8 +119,8 @@ def test_geometry_takes_the_nearest_pixel_and_black_from_outside(name: str, size
 
 def test_the_wide_space_is_torchvisions() -> None:
     theirs = TrivialAugmentWide()._augmentation_space(BINS)
-    assert [operation.name for operation in WIDE] == list(theirs)
-    for operation in WIDE:
+    assert [operation.name for operation in WIDE.operations] == list(theirs)
+    for operation in WIDE.operations:
         values, signed = theirs[operation.name]
         expected = values.double().expand(BINS).numpy()
         result = np.array(strengths(WIDE, operation.name))[:BINS]
@@ -135,7 +129,7 @@ def test_the_wide_space_is_torchvisions() -> None:
 
 
 def test_the_tutorial_space_is_the_worked_examples() -> None:
-    assert {(each.name, each.low, each.high, each.signed) for each in TUTORIAL} == {
+    assert {(each.name, each.low, each.high, each.signed) for each in TUTORIAL.operations} == {
         ("Identity", 0, 0, False),
         ("ShearX", 0, 0.25, True),
         ("ShearY", 0, 0.25, True),
@@ -151,17 +145,17 @@ def test_the_tutorial_space_is_the_worked_examples() -> None:
         ("AutoContrast", 0, 0, False),
         ("Equalize", 0, 0, False),
     }
-    assert BINS == 31
+    assert TUTORIAL.bins == WIDE.bins == 31
 
 
-def expected_shares(space: Space) -> dict[tuple[str, float, bool], float]:
+def expected_shares(space: TrivialSpace) -> dict[tuple[str, float, bool], float]:
     """The chance of each (operation, strength, whether the sign bit is set); unlike 0.0, -0.0 has it."""
     shares: Counter[tuple[str, float, bool]] = Counter()
-    for operation in space:
+    for operation in space.operations:
         amounts = strengths(space, operation.name)
         for amount in amounts:
             cell = (operation.name, round(amount, 9), bool(np.signbit(amount)))
-            shares[cell] += 1 / (len(space) * len(amounts))  # type: ignore[assignment]
+            shares[cell] += 1 / (len(space.operations) * len(amounts))  # type: ignore[assignment]
     return dict(shares)
 
 
@@ -174,11 +168,13 @@ def assert_as_likely(seen: Counter[Any], shares: dict[Any, float]) -> None:
 
 
 @SPACES
-def test_operations_strengths_and_signs_are_equally_likely(space: Space) -> None:
+def test_operations_strengths_and_signs_are_equally_likely(space: TrivialSpace) -> None:
     """Operations once more by themselves, where a slight preference shows that many cells would hide."""
     names, amounts = TrivialAugment(5, space).choose(2, np.arange(20_000))
     rounded, signs = amounts.round(9).tolist(), np.signbit(amounts).tolist()
-    assert_as_likely(Counter(names.tolist()), {operation.name: 1 / len(space) for operation in space})
+    assert_as_likely(
+        Counter(names.tolist()), {operation.name: 1 / len(space.operations) for operation in space.operations}
+    )
     assert_as_likely(Counter(zip(names.tolist(), rounded, signs, strict=True)), expected_shares(space))
 
 
@@ -186,8 +182,8 @@ def test_operations_strengths_and_signs_are_equally_likely(space: Space) -> None
 def test_a_picture_does_not_depend_on_its_batch(size: tuple[int, int]) -> None:
     random = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (56, 3, *size), dtype=torch.uint8, generator=random)
-    samples, augment = np.arange(100, 156), TrivialAugment(3)
-    assert set(augment.choose(4, samples)[0]) == {operation.name for operation in TUTORIAL}
+    samples, augment = np.arange(100, 156), TrivialAugment(3, TUTORIAL)
+    assert set(augment.choose(4, samples)[0]) == {operation.name for operation in TUTORIAL.operations}
     together = augment(pixels, 4, samples)
     backwards = augment(pixels.flip(0), 4, samples[::-1].copy())
     assert torch.equal(backwards.flip(0), together)
@@ -199,19 +195,21 @@ def test_a_batch_that_is_channels_last_in_memory_gives_the_same() -> None:
     pixels = pictures(24, 31).repeat(5, 1, 1, 1)
     moved = pixels.contiguous(memory_format=torch.channels_last)
     samples = np.arange(len(pixels))
-    assert torch.equal(TrivialAugment(3)(moved, 0, samples), TrivialAugment(3)(pixels, 0, samples))
+    assert torch.equal(
+        TrivialAugment(3, TUTORIAL)(moved, 0, samples), TrivialAugment(3, TUTORIAL)(pixels, 0, samples)
+    )
 
 
 def test_another_epoch_is_another_draw_and_the_pictures_are_left_alone() -> None:
     pixels = pictures(24, 31).repeat(5, 1, 1, 1)
     before, samples = pixels.clone(), np.arange(len(pixels))
-    first, second = (TrivialAugment(3)(pixels, epoch, samples) for epoch in (0, 1))
+    first, second = (TrivialAugment(3, TUTORIAL)(pixels, epoch, samples) for epoch in (0, 1))
     assert not torch.equal(first, second)
     assert torch.equal(pixels, before)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (5, 2), (1, 40)], ids=str)
-@pytest.mark.parametrize("name", [operation.name for operation in TUTORIAL])
+@pytest.mark.parametrize("name", [operation.name for operation in TUTORIAL.operations])
 def test_very_small_pictures(name: str, size: tuple[int, int]) -> None:
     amounts = [amount for amount in strengths(TUTORIAL, name) if name not in GEOMETRY or amount == 0]
     for picture in pictures(*size):
@@ -221,19 +219,31 @@ def test_very_small_pictures(name: str, size: tuple[int, int]) -> None:
 
 
 def test_a_space_of_ones_own() -> None:
-    quarter = TrivialAugment(0, (Operation("Rotate", 90, 90),))
+    quarter = TrivialAugment(0, TrivialSpace((Operation("Rotate", 90, 90),)))
     pixels = pictures(9, 9)
     assert torch.equal(quarter(pixels, 0, np.arange(6)), pixels.rot90(1, (2, 3)).float())
 
 
-def test_errors_of_a_space() -> None:
+def test_a_space_of_few_bins_has_few_strengths() -> None:
+    space = TrivialSpace((Operation("Rotate", 10, 30),), bins=3)
+    _, amounts = TrivialAugment(5, space).choose(0, np.arange(3000))
+    assert_as_likely(Counter(amounts.tolist()), dict.fromkeys((10.0, 20.0, 30.0), 1 / 3))
+
+
+def test_errors_of_an_operation() -> None:
     with pytest.raises(ConfigError, match=r"^Unknown operation 'Posterise'\. Closest: Posterize\.$"):
         Operation("Posterise", 8, 2)
-    with pytest.raises(ConfigError, match=r"name='Brightness', .*: strengths must be between -1 and inf\.$"):
+    with pytest.raises(ConfigError) as error:
         Operation("Brightness", 0, 1.5, signed=True)
-    with pytest.raises(ConfigError, match=r"strengths must be between 0 and 8\.$"):
-        Operation("Posterize", 9, 2)
+    assert str(error.value) == (
+        "'Brightness': strengths from 0 to 1.5 of either sign must be between -1 and 10000."
+    )
+    with pytest.raises(ConfigError, match=r"'Posterize': strengths from nan to 2 must be between 0 and 8\.$"):
+        Operation("Posterize", float("nan"), 2)
+    with pytest.raises(ConfigError, match=r"'Identity': strengths from 0 to 2 must be 0: it has none\.$"):
+        Operation("Identity", 0, 2)
 
 
 def test_the_setting_builds_the_tutorials_space() -> None:
-    assert build_augment("trivial", 7) == TrivialAugment(7, TUTORIAL)
+    space = TrainConfig.recipe("tutorial").trivial_space
+    assert build_augment("trivial", 7, space) == TrivialAugment(7, TUTORIAL)

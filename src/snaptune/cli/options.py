@@ -14,7 +14,8 @@ Commands = Any  # argparse does not export the type of its subparsers
 _TYPES = {"int": int, "float": float, "str": str}
 FLAGS = (
     *("model", "weights", "image_size", "epochs", "batch_size", "lr"),
-    *("augment", "keep", "validation", "test", "seed", "threads", "track"),
+    *("augment", "keep", "validation", "test", "seed", "track"),
+    *("precision", "memory_format", "threads"),
 )
 """The settings that are flags; the others are set in a file with --config."""
 

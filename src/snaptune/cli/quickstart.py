@@ -31,10 +31,11 @@ def run(args: argparse.Namespace) -> None:
 
     from snaptune.cli.evaluate import evaluate_and_show
     from snaptune.cli.export import export_and_show
-    from snaptune.cli.progress import TrainingBars, bar
+    from snaptune.cli.progress import bar
     from snaptune.data.readers import open_dataset
     from snaptune.data.splits import split_by_group
     from snaptune.demo.publish import demo_run
+    from snaptune.training.bars import TrainingBars
     from snaptune.training.train import train
 
     dataset = open_dataset(SAMPLE)

@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> None:
         return
 
     from snaptune.cli.evaluate import evaluate_and_show
-    from snaptune.cli.progress import TrainingBars, bar
+    from snaptune.cli.progress import bar
     from snaptune.run_folder import Run
+    from snaptune.training.bars import TrainingBars
     from snaptune.training.job import Interrupted
     from snaptune.training.processes import join_processes
     from snaptune.training.train import resume_training, train

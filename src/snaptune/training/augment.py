@@ -15,6 +15,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from snaptune.trivial_space import TrivialSpace
+
 Floats = npt.NDArray[np.float64]
 Augment = Callable[[Tensor, int, npt.NDArray[np.int64]], Tensor]
 """(uint8 [n, 3, h, w], epoch, sample indices [n]) -> float32 [n, 3, h, w], values 0–255."""
@@ -77,12 +79,12 @@ class Gentle:
         return np.concatenate([mix @ _permuted(draws[:, 8], self.permute), offset.repeat(3, 1)], axis=2)
 
 
-def build_augment(name: str, seed: int) -> Augment:
-    """The augmentation behind the setting `augment`."""
+def build_augment(name: str, seed: int, space: TrivialSpace) -> Augment:
+    """The augmentation behind the setting `augment`; `space` is what the trivial one draws from."""
     from snaptune.training.trivial import TrivialAugment  # which takes its draws from this module
 
     if name == "trivial":
-        return TrivialAugment(seed)
+        return TrivialAugment(seed, space)
     return Gentle(seed) if name == "gentle" else plain
 
 

@@ -56,6 +56,9 @@ class OutOfMemory:
 
 @dataclass(frozen=True)
 class Finished:
+    """`ending` says what ended training: "epochs", "patience" or "time"."""
+
+    ending: str
     epochs: int
     kept_epoch: int
     seconds: float

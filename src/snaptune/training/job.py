@@ -17,7 +17,7 @@ from snaptune.errors import RunError, TrainingError
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import normalise
 from snaptune.run_folder import Run, write_bytes, write_json
-from snaptune.training.augment import build_augment
+from snaptune.training.augment import Augment
 from snaptune.training.batches import PreparedBatches
 from snaptune.training.checkpoint import Kept, Learner, Progress, Saver, checkpoints, resume
 from snaptune.training.events import OnEvent, OutOfMemory
@@ -55,6 +55,7 @@ class Job:
     numerics: Numerics
     learner: Learner
     processes: Processes
+    augment: Augment
 
     def run_to_the_end(self, state: Progress, on_event: OnEvent, say: Say) -> Run:
         try:
@@ -80,7 +81,7 @@ class Job:
                     self._train_batches(),
                     self._batches("validation", self._scored_at_once()),
                     self._plan(),
-                    augment=build_augment(config.augment, config.seed),
+                    augment=self.augment,
                     normalise=partial(normalise, preprocess=self.preprocess),
                     numerics=self.numerics,
                     saver=saver,
@@ -104,7 +105,7 @@ class Job:
             self.learner,
             self._train_batches(),
             self._plan(),
-            augment=build_augment(self.config.augment, self.config.seed),
+            augment=self.augment,
             normalise=partial(normalise, preprocess=self.preprocess),
             numerics=self.numerics,
             mix=build_mix(self.config.mix, self.config.seed, len(self.dataset.class_names)),

@@ -46,6 +46,16 @@ class Plan:
         """Whether the wall-clock budget is spent."""
         return bool(self.seconds) and seconds >= self.seconds
 
+    def waited_enough(self, progress: Progress) -> bool:
+        """Whether validation loss has not become lower for too many epochs."""
+        return bool(self.patience) and progress.epochs_without_gain >= self.patience
+
+    def ending(self, progress: Progress) -> str:
+        """What has ended training, for `Finished`."""
+        if self.is_over(progress.seconds):
+            return "time"
+        return "patience" if self.waited_enough(progress) else "epochs"
+
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(
             logits.float(), targets, self.class_weights, label_smoothing=self.label_smoothing
@@ -168,11 +178,12 @@ def fit(
         progress.end_epoch(scores.loss)
         if processes.any(plan.is_over(progress.seconds), numerics.device):
             break
-        if plan.patience and progress.epochs_without_gain >= plan.patience:
+        if plan.waited_enough(progress):
             break
 
     kept = progress.kept
-    on_event(Finished(progress.epoch, kept.epoch if kept else -1, time.perf_counter() - started))
+    seconds = time.perf_counter() - started
+    on_event(Finished(plan.ending(progress), progress.epoch, kept.epoch if kept else -1, seconds))
     return kept
 
 

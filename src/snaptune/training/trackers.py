@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any
 
@@ -81,7 +80,7 @@ class _Observer:
     def _start(self, run: Run, config: TrainConfig) -> None:
         self._tracker = _opened(self._name, run)
         self._tracker.start()
-        self._tracker.store_init_configuration(asdict(config))
+        self._tracker.store_init_configuration(config.listed())
 
     def _step(self, event: Event) -> int:
         """Steps since the very start, so that what is written again after a break falls on the same place."""

@@ -23,6 +23,7 @@ from snaptune.evaluation.plots import rate_chart
 from snaptune.images.preprocess import Preprocess
 from snaptune.models.build import preprocess_for
 from snaptune.run_folder import Run, read_json, write_bytes
+from snaptune.training.augment import Augment, build_augment
 from snaptune.training.checkpoint import Learner, Progress, checkpoints, resume
 from snaptune.training.events import OnEvent, ignore
 from snaptune.training.job import Job
@@ -42,11 +43,16 @@ def train(
     *,
     split: Split | None = None,
     skip_unreadable: bool = False,
+    augment: Augment | None = None,
     on_event: OnEvent = ignore,
     progress: Bar = silent,
     say: Say = print,
 ) -> Run:
     """Fine-tune a model and write the run to `out/<date_time>/`.
+
+    An `augment` of your own, (uint8 [n, 3, h, w], epoch, sample indices [n]) -> float32 of that shape from 0
+    to 255, takes the place of the setting, which then is "own". Resuming is exact, and several processes
+    train as one, where what it does follows from its arguments alone.
 
     Without a `split`, whole groups are held out where the data set has groups, else a share of each class;
     near duplicates stay on one side. Pictures that cannot be read raise `DataError`, or with
@@ -54,14 +60,14 @@ def train(
     goes on from the checkpoint.
     """
     processes, device, on_event, progress, say = _joined(on_event, progress, say)
-    config = config or TrainConfig()
+    config, augment = _augmentation(config or TrainConfig(), augment)
     tracker_names(config.track)  # so that a missing package is told of before anything is done
 
     def new_run() -> Run:
         return Run(Path(processes.same(str(Run.create(Path(out)).path if processes.leads else ""))))
 
     begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
-    job, why = begun(dataset, config, new_run, processes, device)
+    job, why = begun(dataset, config, augment, new_run, processes, device)
     if processes.leads:
         job.write_inputs()
     say(job.decisions(why))
@@ -75,18 +81,20 @@ def find_lr(
     *,
     split: Split | None = None,
     skip_unreadable: bool = False,
+    augment: Augment | None = None,
     progress: Bar = silent,
     say: Say = print,
 ) -> RateSweep:
     """Try growing learning rates on the training part, and draw the loss over them: `out/learning_rate.svg`.
 
-    Everything else is as `config` says. The network that learns is thrown away, and no run is made.
+    Everything else is as in `train`. The network that learns is thrown away, and no run is made.
     """
     processes, device = join_processes()
     if processes.count > 1:
         raise ConfigError("Learning rates are tried in one process. Start it without a launcher.")
+    config, augment = _augmentation(config or TrainConfig(), augment)
     begun = partial(_begun, split=split, skip_unreadable=skip_unreadable, progress=progress, say=say)
-    job, _ = begun(dataset, config or TrainConfig(), lambda: Run(Path(out)), processes, device)
+    job, _ = begun(dataset, config, augment, lambda: Run(Path(out)), processes, device)
     sweep = job.sweep(progress)
     text = rate_chart(sweep.rates, sweep.losses, sweep.smooth, sweep.suggested)
     write_bytes(Path(out) / "learning_rate.svg", text.encode())
@@ -94,12 +102,19 @@ def find_lr(
 
 
 def resume_training(
-    run: Run, dataset: ImageDataset, *, on_event: OnEvent = ignore, progress: Bar = silent, say: Say = print
+    run: Run,
+    dataset: ImageDataset,
+    *,
+    augment: Augment | None = None,
+    on_event: OnEvent = ignore,
+    progress: Bar = silent,
+    say: Say = print,
 ) -> Run:
     """Go on from the newest undamaged checkpoint; on the CPU the weights end up as in an unbroken run.
 
-    A run that was stopped before its first one begins again. Raises `RunError` where all checkpoints are
-    damaged, the run is finished or the data set has changed.
+    A run with an `augment` of your own needs it again. A run that was stopped before its first checkpoint
+    begins again. Raises `RunError` where all checkpoints are damaged, the run is finished or the data set
+    has changed.
     """
     processes, device, on_event, progress, say = _joined(on_event, progress, say)
     if read_json(run.dataset_file).get("fingerprint") != dataset.fingerprint():
@@ -111,6 +126,11 @@ def resume_training(
     saved = bool(checkpoints(run.checkpoint_folder))
     if run.model_file.is_file() and not saved:
         raise RunError(f"'{run.path}' is finished; there is nothing to go on with.")
+    if augment is not None and config.augment != "own":
+        raise ConfigError(
+            f"'{run.path}' began with augment='{config.augment}' and goes on with it; give none."
+        )
+    config, augment = _augmentation(config, augment)
     torch.set_num_threads(config.threads)
     initial = replace(config, weights="none") if saved else config
     model = initial_model(initial, len(dataset.class_names), say)
@@ -121,11 +141,23 @@ def resume_training(
         raise refuse(prepared.failures, len(dataset), run.unreadable_file)
     numerics = settled(config, device)
     learner = build_learner(model, groups, config, numerics)
-    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
+    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes, augment)
     if config.track:
         say(f"The figures go on to {config.track}, as {run.config_file.name} says.")
     state = _restored(run, job.learner, say) if saved else _new(run, say)
     return _within_memory(job, state, on_event, say)
+
+
+def _augmentation(config: TrainConfig, own: Augment | None) -> tuple[TrainConfig, Augment]:
+    """The settings with the augmentation's name, and the augmentation."""
+    if own is not None:
+        return replace(config, augment="own"), own
+    if config.augment == "own":
+        raise ConfigError(
+            "augment='own' is a function of yours, which no file holds. Give it in Python: "
+            "train(dataset, config, augment=function), or resume_training(run, dataset, augment=function)."
+        )
+    return config, build_augment(config.augment, config.seed, config.trivial_space)
 
 
 def _restored(run: Run, learner: Learner, say: Say) -> Progress:
@@ -172,6 +204,7 @@ def _prepared(
 def _begun(
     dataset: ImageDataset,
     config: TrainConfig,
+    augment: Augment,
     new_run: Callable[[], Run],
     processes: Processes,
     device: torch.device,
@@ -198,7 +231,7 @@ def _begun(
     config, why = _numerics_chosen(config, model, len(dataset.class_names), pictures, processes, device)
     numerics = settled(config, device)
     learner = build_learner(model, groups, config, numerics)
-    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes)
+    job = Job(run, dataset, prepared, split, config, preprocess, numerics, learner, processes, augment)
     return job, why
 
 

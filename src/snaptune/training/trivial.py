@@ -20,77 +20,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from snaptune.errors import ConfigError, closest
 from snaptune.training.augment import Floats, uniforms
+from snaptune.trivial_space import GEOMETRY, TrivialSpace
 
 Names = npt.NDArray[np.str_]
-
-BINS = 31
-GEOMETRY = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
-_INF = float("inf")
-_ALLOWED = {
-    "Identity": (0.0, 0.0),
-    **dict.fromkeys(GEOMETRY, (-_INF, _INF)),
-    **dict.fromkeys(("Brightness", "Color", "Contrast", "Sharpness"), (-1.0, _INF)),
-    "Posterize": (0.0, 8.0),
-    "Solarize": (0.0, 256.0),
-    "AutoContrast": (0.0, 0.0),
-    "Equalize": (0.0, 0.0),
-}
-
-
-@dataclass(frozen=True)
-class Operation:
-    """An operation and its strengths: 31 even steps from `low` to `high`, either sign alike if `signed`.
-
-    Shears are slopes, translations pixels, rotations degrees counter-clockwise; brightness, colour, contrast
-    and sharpness are added to a factor of one; posterize counts bits kept, solarize inverts levels from its
-    strength on. Names are torchvision's.
-    """
-
-    name: str
-    low: float = 0.0
-    high: float = 0.0
-    signed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.name not in _ALLOWED:
-            near = closest(self.name, _ALLOWED)
-            hint = f"Closest: {near}." if near else f"Known: {', '.join(_ALLOWED)}."
-            raise ConfigError(f"Unknown operation '{self.name}'. {hint}")
-        least, most = _ALLOWED[self.name]
-        ends = (self.low, self.high) + ((-self.low, -self.high) if self.signed else ())
-        if not all(least <= end <= most for end in ends):
-            raise ConfigError(f"{self}: strengths must be between {least:g} and {most:g}.")
-
-
-Space = tuple[Operation, ...]
-
-
-def _space(*, shear: float, rotate: float, brightness: float) -> Space:
-    """The 14 operations; these three ranges are all that the two spaces differ in."""
-    return (
-        Operation("Identity"),
-        Operation("ShearX", 0, shear, signed=True),
-        Operation("ShearY", 0, shear, signed=True),
-        Operation("TranslateX", 0, 32, signed=True),
-        Operation("TranslateY", 0, 32, signed=True),
-        Operation("Rotate", 0, rotate, signed=True),
-        Operation("Brightness", 0, brightness, signed=True),
-        Operation("Color", 0, 0.99, signed=True),
-        Operation("Contrast", 0, 0.99, signed=True),
-        Operation("Sharpness", 0, 0.99, signed=True),
-        Operation("Posterize", 8, 2),
-        Operation("Solarize", 255, 0),
-        Operation("AutoContrast"),
-        Operation("Equalize"),
-    )
-
-
-TUTORIAL = _space(shear=0.25, rotate=45, brightness=0.75)
-"""Milder in shape and light: nothing is turned by more than 45°, so that up stays up."""
-WIDE = _space(shear=0.99, rotate=135, brightness=0.99)
-"""The paper's wide space as torchvision has it."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +31,20 @@ class TrivialAugment:
     """One operation of `space` a picture, at one of its strengths, all equally likely."""
 
     seed: int
-    space: Space = TUTORIAL
+    space: TrivialSpace
 
     def __call__(self, pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
         return apply_operations(pixels, *self.choose(epoch, samples))
 
     def choose(self, epoch: int, samples: npt.NDArray[np.int64]) -> tuple[Names, Floats]:
         """The name of each sample's operation, and its strength."""
+        operations, bins = self.space.operations, self.space.bins
         which, step, sign = uniforms(self.seed, epoch, samples, 3).T
-        chosen = (which * len(self.space)).astype(int)
-        names = np.array([operation.name for operation in self.space])
-        low, high = np.array([(operation.low, operation.high) for operation in self.space])[chosen].T
-        signed = np.array([operation.signed for operation in self.space])[chosen]
-        strengths: Floats = low + (high - low) * np.floor(step * BINS) / (BINS - 1)
+        chosen = (which * len(operations)).astype(int)
+        names = np.array([operation.name for operation in operations])
+        low, high = np.array([(operation.low, operation.high) for operation in operations])[chosen].T
+        signed = np.array([operation.signed for operation in operations])[chosen]
+        strengths: Floats = low + (high - low) * np.floor(step * bins) / (bins - 1)
         return names[chosen], np.where(signed & (sign < 0.5), -strengths, strengths)
 
 

@@ -16,6 +16,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,7 +35,8 @@ SECONDS = 5.0
 ROUNDS = 8
 WORTH = 0.9
 """A way other than the plainest must take at most this share of its time."""
-MEASURED_BATCH = 8
+MEASURED_BATCH, MEASURED_SIDE = 8, 128
+"""Pictures in a measured step, and the side from which on they are fewer: all ways must have their turn."""
 COMPILING = 60.0
 """Seconds that compiling a network takes, from 30 to 90: too many to measure at every start."""
 COMPILING_PAYS = 10
@@ -43,10 +45,11 @@ COMPILING_PAYS = 10
 
 @dataclass(frozen=True)
 class Timing:
-    """Median seconds of a training step done one way."""
+    """Median seconds of a training step done one way; `warm` where the first one does not count."""
 
     numerics: Numerics
     seconds: float
+    warm: bool
 
 
 @dataclass(frozen=True)
@@ -61,9 +64,21 @@ class Choice:
 def candidates(device: torch.device, precision: str = "auto", memory_format: str = "auto") -> list[Numerics]:
     """The ways worth trying on a device, the plainest first; what is set is not varied."""
     half = "float16" if device.type == "cuda" and not torch.cuda.is_bf16_supported() else "bfloat16"
-    precisions = [FLOAT32, half] if precision == "auto" else [precision]
+    worth_trying = [FLOAT32, half] if computes_half(device) else [FLOAT32]
+    precisions = worth_trying if precision == "auto" else [precision]
     layouts = ["channels_last", "channels_first"] if memory_format == "auto" else [memory_format]
     return [Numerics(device, kind, layout == "channels_last") for kind in precisions for layout in layouts]
+
+
+def computes_half(device: torch.device) -> bool:
+    """Whether a device has arithmetic of 16 bits of its own; what cannot be found out is tried.
+
+    A processor without imitates it so slowly that one step may take longer than all the measuring should.
+    """
+    capabilities = getattr(torch.cpu, "get_capabilities", None)  # not in every torch that will do
+    if device.type != "cpu" or capabilities is None:
+        return True
+    return any(capabilities().get(name) for name in ("avx512_bf16", "amx_bf16", "bf16", "sve_bf16"))
 
 
 def settled(config: TrainConfig, device: torch.device) -> Numerics:
@@ -87,13 +102,18 @@ def measure(
             break
         taken.setdefault(way, []).append(step(way))
     warm = all(len(values) > 1 for values in taken.values())
-    return [Timing(way, statistics.median(values[warm:])) for way, values in taken.items()]
+    return [Timing(way, statistics.median(values[warm:]), warm) for way, values in taken.items()]
 
 
 def fastest(timings: Sequence[Timing]) -> Numerics:
     """The plainest way, which comes first, unless another is clearly faster."""
     best = min(timings, key=lambda timing: timing.seconds)
     return best.numerics if best.seconds <= WORTH * timings[0].seconds else timings[0].numerics
+
+
+def measured_batch(size: int) -> int:
+    """Pictures of `size` pixels in a measured step; norms that learn need two."""
+    return max(2, min(MEASURED_BATCH, round(MEASURED_BATCH * (MEASURED_SIDE / size) ** 2)))
 
 
 def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numerics], float]:
@@ -103,13 +123,13 @@ def training_step(model: nn.Module, size: int, classes: int) -> Callable[[Numeri
     `backward`, and the model that is given is not touched.
     """
     copies: dict[Numerics, nn.Module] = {}
-    labels = torch.arange(MEASURED_BATCH) % classes
+    labels = torch.arange(measured_batch(size)) % classes
 
     def step(numerics: Numerics) -> float:
         if numerics not in copies:
             copies[numerics] = numerics.placed(copy.deepcopy(model))
         network, device = copies[numerics], numerics.device
-        pixels = torch.rand(MEASURED_BATCH, 3, size, size, device=device)
+        pixels = torch.rand(len(labels), 3, size, size, device=device)
         _synchronise(device)
         started = time.perf_counter()
         with numerics.autocast():
@@ -127,7 +147,8 @@ def choose(
 ) -> Choice:
     """The way to compute `model`; `memory` is the folder of remembered answers.
 
-    Only `ways` are considered, the plainest first; where there is one, nothing is measured.
+    Only `ways` are considered, the plainest first; where there is one, nothing is measured. What there was no
+    time to measure twice is not remembered.
     """
     if len(ways) == 1:
         return Choice(ways[0], "as set", None)
@@ -139,9 +160,12 @@ def choose(
     chosen = fastest(timings)
     listed = ", ".join(f"{_short(t.numerics)} {t.seconds * 1000:.0f} ms" for t in timings)
     seconds = next(timing.seconds for timing in timings if timing.numerics == chosen)
-    remembered = {"way": _short(chosen), "seconds": seconds, "measured": listed}
-    write_bytes(file, json.dumps(remembered).encode())
-    return Choice(chosen, f"measured: {listed} a step of {MEASURED_BATCH}", seconds)
+    why = f"measured: {listed} a step of {measured_batch(size)}"
+    if len(timings) < len(ways):
+        return Choice(chosen, f"{why}; in {SECONDS:g} s there was no time for the other ways", seconds)
+    if timings[0].warm:
+        _remember(file, {"way": _short(chosen), "seconds": seconds, "measured": listed})
+    return Choice(chosen, why, seconds)
 
 
 def whether_to_compile(setting: str, device: torch.device, seconds: float | None) -> tuple[bool, str]:
@@ -174,6 +198,12 @@ def _missing_compiler(device: torch.device) -> str:
     if device.type in ("cuda", "xpu") and find_spec("triton") is None:
         return "the package triton"
     return ""
+
+
+def _remember(file: Path, values: dict[str, object]) -> None:
+    """A help that may fail, where the cache cannot be written or another process is just writing it."""
+    with suppress(OSError):
+        write_bytes(file, json.dumps(values).encode())
 
 
 def _recall(file: Path, ways: Sequence[Numerics]) -> Choice | None:
