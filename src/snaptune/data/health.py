@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snaptune.data.dataset import PARTS, ImageDataset, Ints
-from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs
+from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs, sides_of
 from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
@@ -78,7 +78,7 @@ def check(
     """Decode every picture once and report; with a split, on duplicates across its parts too."""
     measures = measure(dataset, progress, max_pixels)
     exact = exact_pairs(dataset, measures, max_pixels)
-    near = near_pairs(measures.thumbs, measures.sizes.max(axis=1) < SMALL_SIDE)
+    near = near_pairs(measures.thumbs, sides_of(measures.sizes))
     parts = split.parts if split else dataset.parts
     codes = np.zeros(len(dataset), np.uint8) if parts is None else parts
     findings = (
