@@ -26,6 +26,13 @@ def test_check_writes_both_reports_and_prints_the_table(
     assert (tmp_path / "report.html").is_file()
 
 
+def test_check_lists_pictures_larger_than_the_limit(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(picture_folder), "--out", str(tmp_path), "--max-pixels", "9"]) == 0
+    assert "Cannot be read                 24 (first: too many pixels)" in capsys.readouterr().out
+
+
 def test_check_of_a_folder_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "nowhere"]) == 1
     assert capsys.readouterr().err.startswith("snaptune: 'nowhere' is not a folder.")

@@ -24,7 +24,6 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--model", metavar="NAME", default="tf_efficientnet_lite0", help="whose frozen features --gap probes"
     )
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="largest picture that is decoded")
     parser.set_defaults(run=run)
 
 
@@ -34,12 +33,11 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.data.health import check
     from snaptune.data.health_report import terminal_table, write_html, write_json
     from snaptune.data.splits import read_split
-    from snaptune.images.load import MAX_PIXELS
     from snaptune.images.preprocess import Preprocess
 
     dataset = open_data(args)
     split = read_split(Path(args.split), dataset) if args.split else None
-    report = check(dataset, split=split, progress=bar, max_pixels=args.max_pixels or MAX_PIXELS)
+    report = check(dataset, split=split, progress=bar)
     recipe = Preprocess(TrainConfig().image_size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     out = Path(args.out)
     write_html(report, out / "report.html", recipe)

@@ -13,7 +13,6 @@ from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
 from snaptune.data.unreadable import Unreadable
-from snaptune.images.load import MAX_PIXELS
 
 DARK, BLANK, BLURRED = 60.0, 4.0, 0.006
 ODD_SIDE, ODD_ASPECT = 4.0, 4.0
@@ -73,11 +72,10 @@ def check(
     *,
     split: Split | None = None,
     progress: Progress = silent,
-    max_pixels: int = MAX_PIXELS,
 ) -> DataReport:
     """Decode every picture once and report; with a split, on duplicates across its parts too."""
-    measures = measure(dataset, progress, max_pixels)
-    exact = exact_pairs(dataset, measures, max_pixels)
+    measures = measure(dataset, progress)
+    exact = exact_pairs(dataset, measures)
     near = near_pairs(measures.thumbs, sides_of(measures.sizes))
     parts = split.parts if split else dataset.parts
     codes = np.zeros(len(dataset), np.uint8) if parts is None else parts

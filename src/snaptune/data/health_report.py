@@ -14,7 +14,6 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.figures import Figure, class_bars, picture_tag, sample_grid, thumb_of
 from snaptune.data.health import KINDS, DataReport, Finding
 from snaptune.errors import ImageError, shown
-from snaptune.images.load import load_image
 from snaptune.images.preprocess import Preprocess
 
 _SHOWN_FINDINGS, _SHOWN_SAMPLES = 12, 6
@@ -62,7 +61,7 @@ def preparation_steps(dataset: ImageDataset, preprocess: Preprocess, seed: int =
     for index in np.random.default_rng(seed).permutation(len(dataset))[:20]:
         name = str(dataset.ids[index])
         try:
-            source = load_image(dataset.source.read(int(index)), name)
+            source = dataset.load(int(index))
         except ImageError:
             continue
         resized = preprocess.resized(source)

@@ -26,7 +26,6 @@ from snaptune.data.prepared_store import Arrays, create, open_finished
 from snaptune.data.streamed import Streamed
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import DataError, ImageError
-from snaptune.images.load import MAX_PIXELS, load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 
 __all__ = ["Prepared", "Progress", "Rows", "cache_key", "prepare", "silent"]
@@ -85,7 +84,6 @@ def prepare(
     unreadable_file: Path | None = None,
     cache: Path | None = None,
     in_memory: int = IN_MEMORY,
-    max_pixels: int = MAX_PIXELS,
     keep: bool = True,
     workers: int = 0,
     say: Callable[[str], None] = print,
@@ -97,7 +95,7 @@ def prepare(
     and, as without `keep`, pictures are decoded whenever they are asked for: in `workers` processes, or
     in threads of this one where there are 0.
     """
-    make = _Maker(dataset, preprocess, max_pixels)
+    make = _Maker(dataset, preprocess)
     needed = len(dataset) * (preprocess.size**2 + SIDE**2) * 3
     if not keep:
         prepared = _streamed(make, progress, workers)
@@ -113,10 +111,10 @@ def prepare(
     return prepared
 
 
-def cache_key(dataset: ImageDataset, preprocess: Preprocess, max_pixels: int = MAX_PIXELS) -> str:
+def cache_key(dataset: ImageDataset, preprocess: Preprocess) -> str:
     """SHA-256 over all that prepared pixels depend on: the files, the recipe, the decoders."""
     codecs = [f"{name} {features.version(name)}" for name in _CODECS]
-    recipe = f"{_RECIPE_VERSION} {preprocess.size} {max_pixels} {PIL.__version__} {codecs}"
+    recipe = f"{_RECIPE_VERSION} {preprocess.size} {dataset.max_pixels} {PIL.__version__} {codecs}"
     digest = hashlib.sha256(recipe.encode())
     digest.update("\0".join(dataset.ids).encode())
     digest.update(dataset.source.stamp())
@@ -129,12 +127,10 @@ class _Maker:
 
     dataset: ImageDataset
     preprocess: Preprocess
-    max_pixels: int
 
     def into(self, sink: _Sink, index: int) -> None:
         """Fill one row; raises `ImageError`."""
-        name = str(self.dataset.ids[index])
-        image = load_image(self.dataset.source.read(index), name, max_pixels=self.max_pixels)
+        image = self.dataset.load(index)
         resized = self.preprocess.resized(image)
         smaller = min(image, resized, key=_area)
         sink.put(index, self.preprocess.padded(resized), thumb(smaller), sides_of(smaller.size))
@@ -176,7 +172,7 @@ def _kept(
     None where that fails, and `say` is told why.
     """
     count, size = len(make.dataset), make.preprocess.size
-    place = folder / cache_key(make.dataset, make.preprocess, make.max_pixels)
+    place = folder / cache_key(make.dataset, make.preprocess)
     found = open_finished(place, count, size)
     if found is None:
         try:
@@ -222,5 +218,5 @@ def _streamed(make: _Maker, progress: Progress, workers: int) -> Prepared:
     """Decoded once to learn what cannot be read and what shows one picture."""
     seen = _Thumbs(len(make.dataset))
     failures = _fill(make, seen, progress, "Checking pictures")
-    rows = Streamed(make.dataset, make.preprocess, make.max_pixels, workers)
+    rows = Streamed(make.dataset, make.preprocess, workers)
     return Prepared(rows, failures, seen.thumbs, seen.sides)
