@@ -23,7 +23,7 @@ def test_check_writes_both_reports_and_prints_the_table(
     assert "24 pictures, 3 classes, largest class 1.0 times the smallest" in printed
     assert "Nothing found." in printed
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["groups"] > 1
-    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("augmented, epoch") == 3
 
 
 def test_check_lists_pictures_larger_than_the_limit(
