@@ -15,7 +15,7 @@ import time
 import numpy as np
 from PIL import Image
 
-from snaptune.data.duplicates import SMALL_SIDE, near_pairs, thumb
+from snaptune.data.duplicates import near_pairs, sides_of, thumb
 from snaptune.data.readers import open_dataset
 from snaptune.images.load import load_image, quiet_decoder
 
@@ -36,15 +36,15 @@ def main() -> None:
     rng = np.random.default_rng(int(sys.argv[3]) if len(sys.argv) > 3 else 0)
     scales = np.where(np.arange(count) % 4, rng.uniform(0.5, 1.5, count), 1.0)
     thumbs = np.empty((2 * count, 32, 32, 3), np.uint8)
-    small = np.empty(2 * count, bool)
+    sides = np.empty((2 * count, 2), np.uint8)
     with quiet_decoder():
         for place, index in enumerate(rng.permutation(len(dataset))[:count]):
             image = load_image(dataset.source.read(int(index)), str(dataset.ids[index]))
             copy = copy_of(image, scales[place], rng) if place % 4 else image
             for row, picture in ((place, image), (count + place, copy)):
-                thumbs[row], small[row] = thumb(picture), max(picture.size) < SMALL_SIDE
+                thumbs[row], sides[row] = thumb(picture), sides_of(picture.size)
     start = time.process_time()
-    pairs = near_pairs(thumbs, small)
+    pairs = near_pairs(thumbs, sides)
     seconds = time.process_time() - start
     report(dataset.name, count, scales, pairs, seconds)
 

@@ -20,7 +20,6 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.prepared import Rows, prepare
 from snaptune.data.readers import open_dataset
 from snaptune.data.streamed import Streamed
-from snaptune.images.load import MAX_PIXELS
 from snaptune.models.build import build_model, normalise, preprocess_for
 from snaptune.training.augment import Gentle
 from snaptune.training.batches import PreparedBatches
@@ -52,7 +51,7 @@ def once(dataset: ImageDataset, model: str, size: int, workers: int) -> tuple[fl
     started = time.perf_counter()
     prepared = prepare(dataset, recipe, in_memory=2**62).pixels
     preparing = time.perf_counter() - started
-    streamed = Streamed(dataset, recipe, MAX_PIXELS, workers)
+    streamed = Streamed(dataset, recipe, workers)
     streamed[np.arange(workers)]  # workers have started
     return preparing, epoch(prepared, dataset, model, size), epoch(streamed, dataset, model, size)
 

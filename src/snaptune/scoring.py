@@ -28,7 +28,6 @@ from snaptune.evaluation.report import Background, Epoch, Mistake, render
 from snaptune.evaluation.results import EvaluationReport, Predictions, hardship, summarise
 from snaptune.export.reported import certificates_of
 from snaptune.images.corruptions import CORRUPTIONS, Corruption, corrupted
-from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
@@ -138,7 +137,7 @@ def prepared_chunks(
 
     def pixels(index: int) -> Pixels:
         try:
-            return preprocess.pixels(load_image(dataset.source.read(index), str(dataset.ids[index])))
+            return preprocess.pixels(dataset.load(index))
         except ImageError as error:
             failures.append(error)
             return np.zeros((preprocess.size, preprocess.size, 3), dtype=np.uint8)
@@ -291,7 +290,7 @@ def _mistakes(
     worst = _worst(predictions)
     if not worst:
         return []
-    images = [load_image(dataset.source.read(int(samples[index])), predictions.ids[index]) for index in worst]
+    images = [dataset.load(int(samples[index])) for index in worst]
     pixels = np.stack([classifier.preprocess.pixels(image) for image in images])
     maps = classifier.heat_maps(pixels, predictions.predicted[worst])
     names = predictions.class_names

@@ -23,7 +23,14 @@ def test_check_writes_both_reports_and_prints_the_table(
     assert "24 pictures, 3 classes, largest class 1.0 times the smallest" in printed
     assert "Nothing found." in printed
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["groups"] > 1
-    assert (tmp_path / "report.html").is_file()
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").count("augmented, epoch") == 3
+
+
+def test_check_lists_pictures_larger_than_the_limit(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(picture_folder), "--out", str(tmp_path), "--max-pixels", "9"]) == 0
+    assert "Cannot be read                 24 (first: too many pixels)" in capsys.readouterr().out
 
 
 def test_check_of_a_folder_that_is_none_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from snaptune.cli.main import main
+from snaptune.data.reading import Reading
 from snaptune.run_folder import Run
 
 
@@ -139,3 +140,26 @@ def test_unknown_is_an_answer_where_it_is_allowed(
     assert value["top"][0]["label"] in ("fist", "ok", "palm")
     assert predict(Run(tmp_path / "run"), folder / "ok", "--unknown") == 0
     assert " %  unknown  ok " in capsys.readouterr().out
+
+
+def limited(run: Run, to: Path, max_pixels: int) -> Run:
+    """A copy of a run whose data were read with this limit."""
+    shutil.copytree(run.path, to)
+    copy = Run(to)
+    record = json.loads(copy.dataset_file.read_text())
+    reading = Reading("photos", max_pixels=max_pixels).to_json()
+    copy.dataset_file.write_text(json.dumps({**record, "reading": reading}))
+    return copy
+
+
+def test_the_largest_picture_is_what_was_typed_or_what_the_run_was_trained_with(
+    tiny_run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = folder / "ok" / "good.jpg"
+    assert predict(tiny_run, picture, "--max-pixels", "9") == 3
+    assert "the limit is 9. Raise it with --max-pixels" in capsys.readouterr().out
+    small = limited(tiny_run, tmp_path / "run", 9)
+    assert predict(small, picture) == 3
+    assert predict(small, picture, "--max-pixels", "1000000") == 0
+    assert predict(small, picture, "--max-pixels", "0") == 1
+    assert "--max-pixels 0 must be at least 1." in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.duplicates import clusters, equal_pairs, near_pairs, thumb
+from snaptune.data.duplicates import clusters, equal_pairs, near_pairs, sides_of, thumb
 from snaptune.images.load import load_image
 
 
@@ -25,15 +25,23 @@ def reencoded(image: Image.Image, rng: np.random.Generator) -> Image.Image:
     return load_image(file.getvalue(), "copy")
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+def squares_of(side: int, count: int) -> np.ndarray:
+    """uint8 [count, 2]: the sides of square pictures."""
+    return np.full((count, 2), side, np.uint8)
+
+
+@pytest.mark.parametrize(("side", "seed"), [(128, 0), (28, 0), (28, 1)])
 def test_99_of_100_planted_duplicates_are_found_at_1_percent_false_pairs(
-    hands: ImageDataset, seed: int
+    hands: ImageDataset, side: int, seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    images = [load_image(hands.source.read(index), "hand") for index in range(len(hands))]
+    images = [
+        load_image(hands.source.read(index), "hand").resize((side, side)) for index in range(len(hands))
+    ]
     copies = [reencoded(image, rng) if index % 4 else image for index, image in enumerate(images)]
+    everything = [*images, *copies]
     pairs = near_pairs(
-        np.stack([thumb(image) for image in [*images, *copies]]), np.zeros(2 * len(images), bool)
+        np.stack([thumb(image) for image in everything]), sides_of([image.size for image in everything])
     )
     count = len(images)
     planted = pairs[:, 0] + count == pairs[:, 1]
@@ -48,14 +56,27 @@ def coarse(rng: np.random.Generator, count: int, spread: float) -> np.ndarray:
     return centred.repeat(8, 1).repeat(8, 2)
 
 
-def test_small_pictures_must_be_nearly_equal() -> None:
-    rng = np.random.default_rng(0)
-    base, change = coarse(rng, 2, 30)
-    changed = base + 0.105 * base.std() / change.std() * change
-    thumbs = np.rint(np.stack([base, changed]) + 128).clip(0, 255).astype(np.uint8)
-    assert len(near_pairs(thumbs, np.array([False, False]))) == 1
-    assert len(near_pairs(thumbs, np.array([True, False]))) == 0
-    assert len(near_pairs(thumbs, np.array([True, True]))) == 0
+def shaded(thumbs: np.ndarray) -> np.ndarray:
+    pixels: np.ndarray = np.rint(thumbs).clip(0, 255).astype(np.uint8)
+    return pixels
+
+
+def test_fine_detail_may_be_lost_only_in_pictures_too_small_to_hold_it() -> None:
+    """Six waves across are near what 14 pixels can hold, and far from what 200 can."""
+    waves = np.cos((np.arange(32) + 0.5) * np.pi * 6 / 32)[None, :, None] * 12
+    base = coarse(np.random.default_rng(0), 1, 30)[0] + 128
+    thumbs = shaded(np.stack([base + waves, base + 0.6 * waves]))
+    assert len(near_pairs(thumbs, squares_of(14, 2))) == 1
+    assert len(near_pairs(thumbs, squares_of(200, 2))) == 0
+
+
+def test_small_pictures_may_lose_colour_but_not_light() -> None:
+    """As compressing does, which keeps half of the colour's resolution and rounds it coarsely."""
+    base = coarse(np.random.default_rng(0), 1, 30)[0].mean(axis=2, keepdims=True).repeat(3, 2) + 128
+    change = coarse(np.random.default_rng(1), 1, 6)[0].mean(axis=2, keepdims=True)
+    colour = change * [1.0, 0.0, -2.6]  # luma stays as it is
+    assert len(near_pairs(shaded(np.stack([base, base + colour])), squares_of(28, 2))) == 1
+    assert len(near_pairs(shaded(np.stack([base, base + 2 * change])), squares_of(28, 2))) == 0
 
 
 def test_large_pictures_must_agree_in_their_details() -> None:
@@ -63,24 +84,24 @@ def test_large_pictures_must_agree_in_their_details() -> None:
     base = coarse(rng, 1, 40)[0] + 128
     stripes = np.where(np.arange(32) % 2, 16.0, -16.0)[None, :, None]
     thumbs = np.rint(np.stack([base, base + stripes])).clip(0, 255).astype(np.uint8)
-    assert len(near_pairs(thumbs, np.zeros(2, bool))) == 0
-    assert len(near_pairs(thumbs, np.ones(2, bool))) == 1
+    assert len(near_pairs(thumbs, squares_of(255, 2))) == 0
+    assert len(near_pairs(thumbs, squares_of(28, 2))) == 1
 
 
 def test_every_close_pair_of_many_is_found() -> None:
     """More pictures than are compared at once, so that the search halves them several times."""
     rng = np.random.default_rng(0)
     base = coarse(rng, 4000, 40) + 128
-    copies = base[:200] + coarse(rng, 200, 1.5)
+    copies = base[:200] + coarse(rng, 200, 1.0)
     thumbs = np.rint(np.concatenate([base, copies])).clip(0, 255).astype(np.uint8)
-    pairs = near_pairs(thumbs, np.zeros(4200, bool))
+    pairs = near_pairs(thumbs, squares_of(255, 4200))
     assert pairs.tolist() == [[index, 4000 + index] for index in range(200)]
 
 
 def test_thousands_of_equal_pictures_are_one_cluster() -> None:
     rng = np.random.default_rng(0)
     thumbs = np.repeat(coarse(rng, 1, 40) + 128, 3000, axis=0).clip(0, 255).astype(np.uint8)
-    pairs = near_pairs(thumbs, np.zeros(3000, bool))
+    pairs = near_pairs(thumbs, squares_of(255, 3000))
     assert len(pairs) < 100 * 3000
     assert clusters(3000, pairs).max() == 0
 
@@ -89,13 +110,13 @@ def test_blank_pictures_and_colour_variants_are_no_duplicates() -> None:
     blank = np.full((3, 32, 32, 3), 255, np.uint8)
     shape = np.zeros((2, 32, 32, 3), np.uint8)
     shape[0, 8:20, 5:28, 0] = shape[1, 8:20, 5:28, 2] = 255
-    assert len(near_pairs(np.concatenate([blank, shape]), np.zeros(5, bool))) == 0
-    assert near_pairs(np.concatenate([shape, shape[:1]]), np.zeros(3, bool)).tolist() == [[0, 2]]
+    assert len(near_pairs(np.concatenate([blank, shape]), squares_of(255, 5))) == 0
+    assert near_pairs(np.concatenate([shape, shape[:1]]), squares_of(255, 3)).tolist() == [[0, 2]]
 
 
 def test_none_and_one_picture_have_no_pairs() -> None:
     for count in (0, 1):
-        assert near_pairs(np.zeros((count, 32, 32, 3), np.uint8), np.zeros(count, bool)).shape == (0, 2)
+        assert near_pairs(np.zeros((count, 32, 32, 3), np.uint8), squares_of(255, count)).shape == (0, 2)
 
 
 def test_equal_digests_are_paired_with_the_first() -> None:

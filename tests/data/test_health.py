@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -151,6 +152,28 @@ def test_the_html_is_one_file_and_escapes_names(report: DataReport, tmp_path: Pa
     assert r"empty\n🙂.png" in text
     for kind in KINDS:
         assert (KINDS[kind][0] in text) == bool(report.of_kind(kind))
+
+
+def test_the_way_of_a_picture_shows_every_step_and_what_the_caller_made_of_it(
+    report: DataReport, tmp_path: Path
+) -> None:
+    recipe, path = Preprocess(64, (0.5,) * 3, (0.5,) * 3), tmp_path / "report.html"
+    given: list[tuple[int, ...]] = []
+
+    def turned(pixels: np.ndarray, sample: int) -> list[np.ndarray]:
+        given.append((*pixels.shape, sample))
+        return [np.ascontiguousarray(np.rot90(pixels, turns)) for turns in (1, 2)]
+
+    write_html(report, path, recipe, turned)
+    steps = path.read_text(encoding="utf-8").partition("From file to model input")[2]
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", steps)
+    assert [text.split(",")[0].split(":")[0] for text in captions] == [
+        *("as stored", "longest side to 64", "edges repeated", "augmented", "augmented"),
+        "normalised and back",
+    ]
+    assert len(set(re.findall(r"base64,([^\"]*)", steps)[2:5])) == 3
+    assert given[0][:3] == (64, 64, 3)
+    assert report.dataset.load(given[0][3])
 
 
 def test_the_json_names_every_sample(report: DataReport, tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from snaptune.data import prepared as module
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.folders import from_folder
 from snaptune.data.prepared import cache_key, prepare
@@ -55,7 +54,7 @@ def test_a_second_time_nothing_is_decoded(
     dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = prepare(dataset, RECIPE, cache=tmp_path / "cache", in_memory=0)
-    monkeypatch.setattr(module, "load_image", forbidden)
+    monkeypatch.setattr(ImageDataset, "load", forbidden)
     again = prepare(dataset, RECIPE, cache=tmp_path / "cache", in_memory=0)
     np.testing.assert_array_equal(again.pixels[:], first.pixels[:])
     with pytest.raises(ValueError, match="read-only"):
@@ -82,7 +81,7 @@ def test_the_key_follows_recipe_and_decoders_but_not_the_statistics(
     key = cache_key(dataset, RECIPE)
     assert key == cache_key(dataset, Preprocess(32, (0.1, 0.1, 0.1), (1, 1, 1)))
     assert key != cache_key(dataset, Preprocess(33, RECIPE.mean, RECIPE.std))
-    assert key != cache_key(dataset, RECIPE, max_pixels=9)
+    assert key != cache_key(dataset.limited_to(9), RECIPE)
     monkeypatch.setattr("PIL.features.version", lambda name: "0.0.1")
     assert key != cache_key(dataset, RECIPE)
 

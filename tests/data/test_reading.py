@@ -16,6 +16,8 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.readers import open_dataset, read_again
 from snaptune.data.reading import Columns, Reading
 from snaptune.data.splits import group_by_pattern
+from snaptune.errors import DataError, ImageError
+from snaptune.images.load import MAX_PIXELS
 from snaptune.run_folder import Run, write_json
 from tests.data.test_corrections import zipped
 
@@ -141,3 +143,21 @@ def test_columns_are_named_on_the_command_line(
         with pytest.raises(SystemExit):
             build_parser().parse_args(["check", "x.csv", "--columns", wrong])
         assert "names no columns; write NAME=COLUMN,... with names among" in capsys.readouterr().err
+
+
+def test_the_pixel_limit_is_part_of_how_data_are_read(picture_folder: Path) -> None:
+    dataset = open_dataset(picture_folder).limited_to(9)
+    assert again(dataset).max_pixels == 9
+    with pytest.raises(ImageError, match=r"the limit is 9\. Raise it with --max-pixels"):
+        dataset.excluding(("ok",)).load(0)
+    with pytest.raises(DataError, match=r"The largest picture to decode, 0 pixels, must be at least 1\."):
+        dataset.limited_to(0)
+
+
+def test_a_run_from_before_there_was_a_pixel_limit_has_the_default() -> None:
+    value = json.loads(json.dumps(Reading("photos").to_json()))
+    del value["max_pixels"]
+    assert Reading.from_json(value).max_pixels == MAX_PIXELS
+    for wrong in (0, True, "9", None):
+        with pytest.raises(ValueError, match="max_pixels must be a whole number of at least 1"):
+            Reading.from_json({**value, "max_pixels": wrong})

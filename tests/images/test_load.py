@@ -60,6 +60,12 @@ def test_the_pixel_limit_is_the_users() -> None:
     assert load_image(data, "a.png", max_pixels=1200).size == (40, 30)
 
 
+def test_pillows_own_limit_gives_way_to_the_users_and_is_put_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # it refuses what has more than twice as many
+    assert load_image(encoded(scene((40, 30)), "PNG"), "a.png", max_pixels=1200).size == (40, 30)
+    assert Image.MAX_IMAGE_PIXELS == 500
+
+
 @pytest.mark.parametrize("side", [10_000, 60_000])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
     with pytest.raises(ImageError) as caught:

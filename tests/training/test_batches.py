@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from snaptune.training.augment import Gentle, uniforms
+from snaptune.training.augment import Gentle, shown_augmented, uniforms
 from snaptune.training.batches import PreparedBatches
 
 CPU = torch.device("cpu")
@@ -62,3 +62,15 @@ def test_a_gentle_space_of_nothing_changes_nothing() -> None:
     pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     nothing = Gentle(1, rotate=0, zoom=0, shift=0, brightness=0, contrast=0, saturation=0, hue=0, permute=0)
     assert torch.allclose(nothing(pixels, 0, np.array([0, 1])), pixels.float(), atol=1e-2)
+
+
+def test_what_is_shown_of_a_sample_is_what_its_first_epochs_get() -> None:
+    draws = np.random.default_rng(0)
+    pixels = draws.integers(0, 256, (3, 24, 20, 3)).astype(np.uint8)
+    batch = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    gentle = Gentle(7)
+    shown = shown_augmented(gentle, pixels[1], 41, 2)
+    for epoch, one in enumerate(shown):
+        expected = gentle(batch, epoch, np.array([5, 41, 9]))[1].round().clamp(0, 255).byte()
+        np.testing.assert_array_equal(one, expected.permute(1, 2, 0).numpy())
+    assert not np.array_equal(shown[0], shown[1])

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from snaptune.cli.data import add_data, open_data
 from snaptune.cli.options import Commands
+
+if TYPE_CHECKING:
+    from snaptune.data.health_report import Augmented
 
 
 def add_to(commands: Commands) -> None:
@@ -24,7 +30,6 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--model", metavar="NAME", default="tf_efficientnet_lite0", help="whose frozen features --gap probes"
     )
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="largest picture that is decoded")
     parser.set_defaults(run=run)
 
 
@@ -34,15 +39,14 @@ def run(args: argparse.Namespace) -> None:
     from snaptune.data.health import check
     from snaptune.data.health_report import terminal_table, write_html, write_json
     from snaptune.data.splits import read_split
-    from snaptune.images.load import MAX_PIXELS
     from snaptune.images.preprocess import Preprocess
 
     dataset = open_data(args)
     split = read_split(Path(args.split), dataset) if args.split else None
-    report = check(dataset, split=split, progress=bar, max_pixels=args.max_pixels or MAX_PIXELS)
+    report = check(dataset, split=split, progress=bar)
     recipe = Preprocess(TrainConfig().image_size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     out = Path(args.out)
-    write_html(report, out / "report.html", recipe)
+    write_html(report, out / "report.html", recipe, _augmented())
     write_json(report, out / "report.json")
     print(terminal_table(report))
     if args.gap:
@@ -50,3 +54,15 @@ def run(args: argparse.Namespace) -> None:
 
         print(f"\n{group_gap(dataset, args.model)}")
     print(f"\nreport  {out / 'report.html'}")
+
+
+def _augmented() -> Augmented | None:
+    """What training by default makes of a picture; none where PyTorch is not installed."""
+    if find_spec("torch") is None:
+        return None
+    from snaptune.config import TrainConfig
+    from snaptune.data.health_report import AUGMENTED
+    from snaptune.training.augment import build_augment, shown_augmented
+
+    config = TrainConfig()
+    return partial(shown_augmented, build_augment(config.augment, config.seed), epochs=AUGMENTED)

@@ -53,6 +53,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         metavar="CLASS",
         help="leave out a class; can be repeated",
     )
+    add_max_pixels(parser)
+
+
+def add_max_pixels(parser: argparse.ArgumentParser, of_run: str = "") -> None:
+    """The limit for what may be decoded; `of_run` says what else it may be by default."""
+    parser.add_argument(
+        "--max-pixels",
+        type=int,
+        metavar="N",
+        help=f"largest picture that is decoded; larger ones are unreadable (default: {of_run}89478485)",
+    )
 
 
 def open_data(args: argparse.Namespace, run: Run | None = None) -> ImageDataset:
@@ -70,6 +81,8 @@ def _reading(args: argparse.Namespace, run: Run | None) -> Reading:
         reading = replace(reading, place=str(args.labels), root=reading.data)
     if args.columns:
         reading = replace(reading, columns=args.columns)
+    if args.max_pixels is not None:
+        reading = replace(reading, max_pixels=args.max_pixels)
     typed = {
         "group pattern": [args.group_pattern] if args.group_pattern else [],
         "add": list(map(str, args.add)),

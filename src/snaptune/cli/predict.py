@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 from zlib import crc32
 
+from snaptune.cli.data import add_max_pixels
 from snaptune.cli.options import Commands, add_run
 from snaptune.errors import ConfigError, DataError
 
@@ -67,6 +68,7 @@ def add_to(commands: Commands) -> None:
     parser.add_argument(
         "--allow-local", action="store_true", help="URLs may lead to this machine and private networks"
     )
+    add_max_pixels(parser, "as in the run, or ")
     parser.set_defaults(run=run)
 
 
@@ -86,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         _refuse_unshareable(args.inputs)
     classifier = Classifier.load(args.run_path, may_abstain=args.unknown, device=device)
     names = classifier.class_names
-    listing = Listing(expand(args.inputs, class_names=names, limits=Limits(allow_local=args.allow_local)))
+    limits = Limits(allow_local=args.allow_local, max_pixels=_max_pixels(args))
+    listing = Listing(expand(args.inputs, class_names=names, limits=limits))
     rows: Iterable[Row] = predict_stream(
         classifier,
         processes.in_turns(listing),
@@ -108,6 +111,19 @@ def run(args: argparse.Namespace) -> int:
         listing.compare(processes, device)
     failed = processes.any(tally.told() != 0, device)
     return SOME_FAILED if failed else 0
+
+
+def _max_pixels(args: argparse.Namespace) -> int:
+    """What was typed, or what the run was trained with."""
+    from snaptune.images.load import MAX_PIXELS
+    from snaptune.run_folder import Run, exported_model
+
+    if args.max_pixels is not None:
+        if args.max_pixels < 1:
+            raise ConfigError(f"--max-pixels {args.max_pixels} must be at least 1.")
+        return int(args.max_pixels)
+    reading = None if exported_model(Path(args.run_path)) else Run.open(args.run_path).reading()
+    return reading.max_pixels if reading else MAX_PIXELS
 
 
 def _place(run: Path) -> tuple[Processes, torch.device | str]:

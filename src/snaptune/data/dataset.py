@@ -15,8 +15,11 @@ import numpy.typing as npt
 
 from snaptune.data.reading import Reading
 from snaptune.errors import DataError, ImageError, shown
+from snaptune.images.load import MAX_PIXELS, load_image
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from snaptune.data.figures import Figure
 
 PARTS = ("train", "validation", "test")
@@ -107,7 +110,7 @@ class ImageDataset:
     `labels` index `class_names`; `groups`, where known, index `group_names` (who drew, took or
     is on the picture: what a split must not cut); `parts`, where the data come split, index `PARTS`.
     `reading` says how to open it again, where that is known; `credits` are files that must go where the
-    pictures go; `notes` say what the reader left out.
+    pictures go; `notes` say what the reader left out. No picture of more than `max_pixels` is decoded.
     """
 
     name: str
@@ -120,6 +123,7 @@ class ImageDataset:
     credits: tuple[Path, ...] = ()
     parts: Codes | None = None
     notes: tuple[str, ...] = ()
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
         arrays = (self.source.ids, self.labels, self.groups, self.parts)
@@ -135,6 +139,17 @@ class ImageDataset:
     @property
     def ids(self) -> Strings:
         return self.source.ids
+
+    def load(self, index: int) -> Image.Image:
+        """A sample as an upright RGB picture; raises `ImageError`."""
+        return load_image(self.source.read(index), str(self.ids[index]), max_pixels=self.max_pixels)
+
+    def limited_to(self, max_pixels: int) -> ImageDataset:
+        """The data set with another limit for the pixels of a picture; raises `DataError` below 1."""
+        if max_pixels < 1:
+            raise DataError(f"The largest picture to decode, {max_pixels} pixels, must be at least 1.")
+        reading = self.reading and replace(self.reading, max_pixels=max_pixels)
+        return replace(self, max_pixels=max_pixels, reading=reading)
 
     def copy_credits(self, folder: Path) -> None:
         """Copy the credits, where there are any, to a new folder beside copies of the pictures."""

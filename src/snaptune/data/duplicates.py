@@ -1,6 +1,7 @@
 """The same picture twice: re-encoded, resized, or byte for byte.
 
-A thumbnail of 32x32 pixels stands for a picture. Its lowest 8x8 frequencies, a sketch, find the pairs; for
+A thumbnail of 32x32 pixels stands for a picture. Pairs whose sketches, the lowest 8x8 frequencies, are close
+are compared frequency by frequency: what differs must be explained by what resizing and compressing do. For
 all but the smallest pictures the thumbnails themselves must agree as well.
 """
 
@@ -19,16 +20,30 @@ from snaptune.data.dataset import Ints
 SIDE = 32
 _WAVES = 8
 
-MAX_DISTANCE, MAX_DISTANCE_SMALL = 0.12, 0.07
-"""Largest distance of two sketches of one picture, as a share of the weaker one's contrast.
+_RADIUS = 0.14
+"""Pairs of sketches further apart than this share of contrast are not looked at."""
 
-The second is for pictures hardly larger than the thumbnail, where different things look alike.
+MAX_DEVIATION = 1.4
+"""How much larger than explained the differences of two sketches may be, root mean square of each channel."""
+
+_LOSS, _COLOUR_LOSS = 1.2, 2
+"""What resizing takes: this share of a frequency at the limit of the smaller picture, and less below it as
+the square; the softest filter (triangular) takes about as much. Compressed colour has half the resolution.
 """
 
-MAX_DIFFERENCE = 0.14
-"""Largest mean difference of two thumbnails of one picture, as a share of contrast; not for small ones."""
+_NOISE, _COLOUR_NOISE = 4.0, 3
+"""What compressing adds: grey levels a pixel of the smaller picture, and how much more in colour."""
+
+_TONE = 0.026
+"""And in each frequency of the sketch, as a share of contrast: rounding of sizes, and of colours."""
+
+MAX_DIFFERENCE, _MAX_GREY_DIFFERENCE = 0.1, 2.0
+"""Largest mean difference of two thumbnails: a share of contrast, and grey levels; not for small ones."""
 
 SMALL_SIDE = 64
+LARGEST = 255
+"""Sides are told apart up to this: in larger pictures a sketch loses nothing."""
+
 _FLAT = 4.0
 _LEAF, _SPLIT_BY, _MOST_OVERLAP = 1024, 20, 1.25
 _BLOCK, _MOST_COMPARED, _PARTNERS = 256, 8192, 20
@@ -36,6 +51,8 @@ _CHUNK = 1024
 
 Thumbs = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+Sides = npt.NDArray[np.uint8]
+"""uint8 [n, 2]: width and height, at most `LARGEST`."""
 Pairs = npt.NDArray[np.int64]
 """int64 [n, 2]: two samples each, the smaller index first."""
 
@@ -51,23 +68,27 @@ def as_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:
     return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width, *channels)
 
 
-def near_pairs(thumbs: Thumbs, small: npt.NDArray[np.bool_]) -> Pairs:
-    """Pairs of samples whose thumbnails show one picture; `small` marks those below `SMALL_SIDE` pixels.
+def sides_of(sizes: npt.ArrayLike) -> Sides:
+    """Of widths and heights, [..., 2]."""
+    return np.minimum(sizes, LARGEST).astype(np.uint8)
+
+
+def near_pairs(thumbs: Thumbs, sides: Sides) -> Pairs:
+    """Pairs of samples whose thumbnails show one picture.
 
     Blank pictures are never paired. Of many pictures that all show the same, each is paired with some.
     """
     contrast = contrast_of(thumbs)
+    limits = contrast * MAX_DIFFERENCE + _MAX_GREY_DIFFERENCE
     busy = np.flatnonzero(contrast > _FLAT)
-    sketches = _sketches(thumbs, busy)
-    found = [np.empty((0, 2), np.int64)]
-    radius = MAX_DISTANCE_SMALL if small[busy].all() else MAX_DISTANCE
-    for places in _neighbours(sketches.keys(), radius):
-        pairs = busy[places]
-        limit = np.where(small[pairs].any(axis=1), MAX_DISTANCE_SMALL, MAX_DISTANCE)
-        close = sketches.distances(places) <= limit
-        found.append(pairs[close])
-    proposed = np.unique(np.sort(np.concatenate(found), axis=1), axis=0)
-    return proposed[small[proposed].any(axis=1) | _alike(thumbs, contrast * MAX_DIFFERENCE, proposed)]
+    sketches, busy_sides = _sketches(thumbs, busy), sides[busy]
+    near = _neighbours(sketches.keys(), _RADIUS)
+    found = [busy[sketches.explained(places, busy_sides)] for places in near]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
+    proposed: Pairs = np.unique(np.sort(pairs, axis=1), axis=0)
+    small = (sides[proposed].max(axis=2) < SMALL_SIDE).any(axis=1)
+    chosen: Pairs = proposed[small | _alike(thumbs, limits, proposed)]
+    return chosen
 
 
 def equal_pairs(digests: np.ndarray) -> Pairs:
@@ -103,38 +124,70 @@ def contrast_of(thumbs: Thumbs) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class _Sketches:
-    """The lowest frequencies, float32 [n, 8, 8, 3], and the length of each without its mean grey."""
+    """The lowest frequencies, float32 [3, n, 64], and the length of each in RGB without its mean grey.
+
+    The first channel is luma, the others are the two colours that JPEG and WebP store.
+    """
 
     waves: Floats
     contrast: Floats
 
     def keys(self) -> Floats:
-        """The grey ones, [n, 63], the lowest first, as a share of contrast; far here is far in all."""
+        """Luma, [n, 63], the lowest frequencies first, as a share of contrast."""
         rows, columns = np.divmod(np.arange(1, _WAVES**2), _WAVES)
-        order = np.argsort(rows + columns, kind="stable")
-        grey = self.waves.sum(axis=3)[:, rows[order], columns[order]]
-        keys: Floats = np.ascontiguousarray(grey / (np.float32(np.sqrt(3)) * self.contrast[:, None]))
+        order = 1 + np.argsort(rows + columns, kind="stable")
+        keys: Floats = self.waves[0][:, order] * (np.float32(np.sqrt(3)) / self.contrast[:, None])
         return keys
 
-    def distances(self, pairs: Pairs) -> Floats:
-        """Of each pair, as a share of the lesser contrast."""
-        left, right = pairs.T
-        apart = (self.waves[left] - self.waves[right]).reshape(len(pairs), -1)
-        lesser = np.minimum(self.contrast[left], self.contrast[right])
-        distances: Floats = np.sqrt(np.einsum("ij,ij->i", apart, apart)) / lesser
-        return distances
+    def explained(self, pairs: Pairs, sides: Sides) -> Pairs:
+        """Those whose differences are no larger, in any channel, than resizing and compressing explain."""
+        kept = [np.empty((0, 2), np.int64)]
+        for start in range(0, len(pairs), _CHUNK):
+            chosen = pairs[start : start + _CHUNK]
+            for channel in range(3):
+                chosen = chosen[self._deviation(chosen, sides, channel) <= MAX_DEVIATION**2]
+            kept.append(chosen)
+        return np.concatenate(kept)
+
+    def _deviation(self, pairs: Pairs, sides: Sides, channel: int) -> Floats:
+        """Mean square of one channel's differences, each as a multiple of what is expected."""
+        one, other = (self.waves[channel][places] for places in pairs.T)
+        smaller = sides[pairs].min(axis=1).astype(np.float32)
+        tone = self.contrast[pairs].min(axis=1) * np.float32(_TONE / (_WAVES * np.sqrt(3)))
+        noise = np.float32(_NOISE * _WAVES) / np.sqrt(smaller.prod(axis=1))  # a sketch averages over pixels
+        louder = np.float32(_COLOUR_NOISE if channel else 1)
+        expected = _lost(smaller, _COLOUR_LOSS if channel else 1) ** 2
+        expected *= one**2 + other**2
+        expected *= 0.5
+        expected += (louder**2 * (noise**2 + tone**2))[:, None]
+        deviation: Floats = ((one - other) ** 2 / expected).mean(axis=1)
+        return deviation
+
+
+def _lost(sides: npt.NDArray[np.float32], times: float) -> Floats:
+    """float32 [n, 64]: the share of each frequency that resizing takes from pictures of some sides."""
+    waves = np.arange(_WAVES, dtype=np.float32) * np.float32(np.sqrt(_LOSS) * times)
+    across, down = ((waves / sides[:, axis, None]) ** 2 for axis in (0, 1))
+    lost = down[:, :, None] + across[:, None, :]
+    return np.minimum(lost, 1).reshape(-1, _WAVES**2)
+
+
+_LUMA_CHROMA = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 0.5, -0.081]], np.float32)
 
 
 def _sketches(thumbs: Thumbs, chosen: Ints) -> _Sketches:
-    waves = np.empty((len(chosen), _WAVES, _WAVES, 3), np.float32)
+    waves = np.empty((3, len(chosen), _WAVES**2), np.float32)
+    contrast = np.empty(len(chosen), np.float32)
     down = _wave_weights()
     across = np.kron(down.T, np.eye(3, dtype=np.float32))
     for start in range(0, len(chosen), _CHUNK):
         rows = thumbs[chosen[start : start + _CHUNK]].astype(np.float32).reshape(-1, SIDE, SIDE * 3)
         halfway = (down @ rows).reshape(-1, SIDE * 3)
-        waves[start : start + _CHUNK] = (halfway @ across).reshape(-1, _WAVES, _WAVES, 3)
-    squares = np.einsum("ijkl,ijkl->i", waves, waves) - waves[:, 0, 0].sum(axis=1) ** 2 / 3
-    return _Sketches(waves, np.sqrt(np.maximum(squares, 1e-6)))
+        colours = (halfway @ across).reshape(-1, _WAVES**2, 3)
+        squares = np.einsum("ijk,ijk->i", colours, colours) - colours[:, 0].sum(axis=1) ** 2 / 3
+        contrast[start : start + _CHUNK] = np.sqrt(np.maximum(squares, 1e-6))
+        waves[:, start : start + _CHUNK] = np.moveaxis(colours @ _LUMA_CHROMA, 2, 0)
+    return _Sketches(waves, contrast)
 
 
 @cache
@@ -173,24 +226,33 @@ def _neighbours(points: Floats, radius: float) -> Iterator[Pairs]:
 def _compared(points: Floats, members: Ints, axis: int, radius: float) -> Iterator[Pairs]:
     """Each of some points, in the order of one coordinate, with those behind it that are near.
 
-    The number compared and the number paired are bounded, for sets in which all pictures are alike.
+    The number compared is bounded, and so is the number paired, to the nearest: in some sets all are alike.
     """
     ordered = points[members]
-    lengths = np.einsum("ij,ij->i", ordered, ordered)
+    lengths = np.einsum("ij,ij->i", ordered, ordered)[:, None]
+    ones = np.ones_like(lengths)
+    left = np.concatenate([ordered, lengths, ones], axis=1)
+    right = np.concatenate([-2 * ordered, ones, lengths], axis=1)  # squared distance is their product
     for start in range(0, len(members), _BLOCK):
         rows = slice(start, start + _BLOCK)
         furthest = ordered[rows][-1, axis] + radius
         end = int(np.searchsorted(ordered[:, axis], furthest, side="right"))
         columns = slice(start, min(end, start + _MOST_COMPARED))
-        apart = ordered[rows] @ (-2 * ordered[columns].T)
-        apart += lengths[rows, None]
-        apart += lengths[columns]
-        near = np.triu(apart <= radius**2 + 1e-5, 1)
+        apart = left[rows] @ right[columns].T
+        near = apart <= radius**2 + 1e-5
+        near[:, : len(near)] = np.triu(near[:, : len(near)], 1)
         if near.sum() > _PARTNERS * len(near):
-            near &= np.cumsum(near, axis=1, dtype=np.int32) <= _PARTNERS
-        left, right = np.nonzero(near)
-        if len(left):
-            yield np.column_stack([members[rows][left], members[columns][right]])
+            near &= _nearest(np.where(near, apart, np.inf))
+        first, second = np.nonzero(near)
+        if len(first):
+            yield np.column_stack([members[rows][first], members[columns][second]])
+
+
+def _nearest(apart: Floats) -> npt.NDArray[np.bool_]:
+    """In each row the `_PARTNERS` least."""
+    chosen = np.zeros(apart.shape, np.bool_)
+    np.put_along_axis(chosen, np.argpartition(apart, _PARTNERS, axis=1)[:, :_PARTNERS], True, axis=1)
+    return chosen
 
 
 def _alike(thumbs: Thumbs, limits: npt.NDArray[np.floating], pairs: Pairs) -> npt.NDArray[np.bool_]:

@@ -14,7 +14,6 @@ from PIL import Image
 
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.errors import ImageError, shown
-from snaptune.images.load import load_image
 
 THUMB = 112
 _BAR = "#3b6ea8"
@@ -54,7 +53,7 @@ def thumb_of(dataset: ImageDataset, index: int) -> str:
     """An <img> of one sample; empty where it cannot be read."""
     name = str(dataset.ids[index])
     try:
-        image = load_image(dataset.source.read(index), name)
+        image = dataset.load(index)
     except ImageError:
         return ""
     return picture_tag(image, name)

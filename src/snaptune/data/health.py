@@ -8,12 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from snaptune.data.dataset import PARTS, ImageDataset, Ints
-from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs
+from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs, sides_of
 from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
 from snaptune.data.unreadable import Unreadable
-from snaptune.images.load import MAX_PIXELS
 
 DARK, BLANK, BLURRED = 60.0, 4.0, 0.006
 ODD_SIDE, ODD_ASPECT = 4.0, 4.0
@@ -73,12 +72,11 @@ def check(
     *,
     split: Split | None = None,
     progress: Progress = silent,
-    max_pixels: int = MAX_PIXELS,
 ) -> DataReport:
     """Decode every picture once and report; with a split, on duplicates across its parts too."""
-    measures = measure(dataset, progress, max_pixels)
-    exact = exact_pairs(dataset, measures, max_pixels)
-    near = near_pairs(measures.thumbs, measures.sizes.max(axis=1) < SMALL_SIDE)
+    measures = measure(dataset, progress)
+    exact = exact_pairs(dataset, measures)
+    near = near_pairs(measures.thumbs, sides_of(measures.sizes))
     parts = split.parts if split else dataset.parts
     codes = np.zeros(len(dataset), np.uint8) if parts is None else parts
     findings = (

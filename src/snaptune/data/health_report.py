@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
@@ -14,8 +14,7 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.figures import Figure, class_bars, picture_tag, sample_grid, thumb_of
 from snaptune.data.health import KINDS, DataReport, Finding
 from snaptune.errors import ImageError, shown
-from snaptune.images.load import load_image
-from snaptune.images.preprocess import Preprocess
+from snaptune.images.preprocess import Pixels, Preprocess
 
 _SHOWN_FINDINGS, _SHOWN_SAMPLES = 12, 6
 
@@ -34,7 +33,20 @@ table{border-collapse:collapse}.plain td,.plain th{padding:2px 14px 2px 0;text-a
 """
 
 
-def write_html(report: DataReport, path: Path, preprocess: Preprocess | None = None, seed: int = 0) -> None:
+AUGMENTED = 3
+"""How many augmented forms of a picture are shown: one says little about what is drawn at random."""
+
+Augmented = Callable[[Pixels, int], Sequence[Pixels]]
+"""(prepared picture, sample) -> what training makes of it in as many epochs; from above, where torch is."""
+
+
+def write_html(
+    report: DataReport,
+    path: Path,
+    preprocess: Preprocess | None = None,
+    augmented: Augmented | None = None,
+    seed: int = 0,
+) -> None:
     """One file that opens anywhere; with a recipe, also one picture's way through its steps."""
     dataset = report.dataset
     title = f"Data check: {escape(shown(dataset.name))}"
@@ -47,7 +59,8 @@ def write_html(report: DataReport, path: Path, preprocess: Preprocess | None = N
         _section("Files", _files(report)),
     ]
     if preprocess is not None:
-        body.append(_section("From file to model input", preparation_steps(dataset, preprocess, seed).html))
+        steps = preparation_steps(dataset, preprocess, augmented, seed)
+        body.append(_section("From file to model input", steps.html))
     head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>'
     path.parent.mkdir(parents=True, exist_ok=True)
     document = (
@@ -57,28 +70,37 @@ def write_html(report: DataReport, path: Path, preprocess: Preprocess | None = N
     path.write_text(document, encoding="utf-8")
 
 
-def preparation_steps(dataset: ImageDataset, preprocess: Preprocess, seed: int = 0) -> Figure:
-    """A random picture as it is stored, resized, padded, and as the model sees it, de-normalised (P1, P6)."""
+def preparation_steps(
+    dataset: ImageDataset, preprocess: Preprocess, augmented: Augmented | None = None, seed: int = 0
+) -> Figure:
+    """A random picture as stored, resized, padded, augmented and de-normalised (P1, P6)."""
     for index in np.random.default_rng(seed).permutation(len(dataset))[:20]:
         name = str(dataset.ids[index])
         try:
-            source = load_image(dataset.source.read(int(index)), name)
+            source = dataset.load(int(index))
         except ImageError:
             continue
         resized = preprocess.resized(source)
         padded = preprocess.padded(resized)
-        mean, std = np.asarray(preprocess.mean), np.asarray(preprocess.std)
-        seen = ((padded / 255 - mean) / std * std + mean) * 255
-        steps = {
-            f"as stored, {source.width}x{source.height}": source,
-            f"longest side to {preprocess.size}: {resized.width}x{resized.height}": resized,
-            f"edges repeated: {preprocess.size}x{preprocess.size}": Image.fromarray(padded),
-            "normalised and back": Image.fromarray(np.rint(seen).clip(0, 255).astype(np.uint8)),
-        }
-        cells = (_captioned(picture_tag(image, name, 200), text) for text, image in steps.items())
+        variants = augmented(padded, int(index)) if augmented else ()
+        steps = [
+            (f"as stored, {source.width}x{source.height}", source),
+            (f"longest side to {preprocess.size}: {resized.width}x{resized.height}", resized),
+            (f"edges repeated: {preprocess.size}x{preprocess.size}", Image.fromarray(padded)),
+            *((f"augmented, epoch {epoch}", Image.fromarray(one)) for epoch, one in enumerate(variants, 1)),
+            ("normalised and back, as validated", Image.fromarray(_there_and_back(padded, preprocess))),
+        ]
+        cells = (_captioned(picture_tag(image, name, 200), text) for text, image in steps)
         label = escape(shown(dataset.class_names[dataset.labels[index]]))
         return Figure(f"<p>{escape(shown(name))}: {label}</p><div class='row'>{''.join(cells)}</div>")
     return Figure("<p>No readable picture.</p>")
+
+
+def _there_and_back(pixels: Pixels, preprocess: Preprocess) -> Pixels:
+    mean, std = np.asarray(preprocess.mean), np.asarray(preprocess.std)
+    seen = ((pixels / 255 - mean) / std * std + mean) * 255
+    rounded: Pixels = np.rint(seen).clip(0, 255).astype(np.uint8)
+    return rounded
 
 
 def write_json(report: DataReport, path: Path) -> None:

@@ -65,7 +65,7 @@ class _Tally:
         self.conversions.extend(picture.conversions)
 
 
-def measure(dataset: ImageDataset, progress: Progress, max_pixels: int) -> Measures:
+def measure(dataset: ImageDataset, progress: Progress) -> Measures:
     """Decode every picture once."""
     count = len(dataset)
     sizes = np.zeros((count, 2), np.int32)
@@ -78,7 +78,7 @@ def measure(dataset: ImageDataset, progress: Progress, max_pixels: int) -> Measu
         for index in numbers:
             name = str(dataset.ids[index])
             try:
-                picture = decode(dataset.source.read(index), name, max_pixels=max_pixels)
+                picture = decode(dataset.source.read(index), name, max_pixels=dataset.max_pixels)
             except ImageError as error:
                 tally.failures.append(Unreadable.of(index, name, error))
                 continue
@@ -131,11 +131,11 @@ def _variance(values: npt.NDArray[np.int16]) -> Floats:
     return variance
 
 
-def exact_pairs(dataset: ImageDataset, measures: Measures, max_pixels: int) -> Pairs:
+def exact_pairs(dataset: ImageDataset, measures: Measures) -> Pairs:
     """Pairs of samples with the same decoded pixels; only equal thumbnails are read again."""
     readable = np.flatnonzero(measures.readable())
     candidates = readable[equal_pairs(_sums(measures.thumbs[readable], measures.sizes[readable]))]
-    digests = {int(index): _digest(dataset, int(index), max_pixels) for index in np.unique(candidates)}
+    digests = {int(index): _digest(dataset, int(index)) for index in np.unique(candidates)}
     same = [digests[one] == digests[other] for one, other in candidates.tolist()]
     chosen: Pairs = candidates[np.asarray(same, bool)]
     return chosen
@@ -151,9 +151,8 @@ def _sums(thumbs: Thumbs, sizes: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64
     return sums
 
 
-def _digest(dataset: ImageDataset, index: int, max_pixels: int) -> bytes:
-    image = decode(dataset.source.read(index), str(dataset.ids[index]), max_pixels=max_pixels).image
-    return hashlib.sha256(image.tobytes()).digest()
+def _digest(dataset: ImageDataset, index: int) -> bytes:
+    return hashlib.sha256(dataset.load(index).tobytes()).digest()
 
 
 def bright_share(thumbs: Thumbs, limit: float) -> Floats:

@@ -14,20 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import PIL
 from filelock import FileLock
 from PIL import Image, features
 
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
-from snaptune.data.duplicates import SIDE, SMALL_SIDE, Pairs, Thumbs, near_pairs, thumb
+from snaptune.data.duplicates import SIDE, Pairs, Sides, Thumbs, near_pairs, sides_of, thumb
 from snaptune.data.parallel import Progress, for_each_sample, silent
 from snaptune.data.prepared_store import Arrays, create, open_finished
 from snaptune.data.streamed import Streamed
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import DataError, ImageError
-from snaptune.images.load import MAX_PIXELS, load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 
 __all__ = ["Prepared", "Progress", "Rows", "cache_key", "prepare", "silent"]
@@ -35,7 +33,7 @@ __all__ = ["Prepared", "Progress", "Rows", "cache_key", "prepare", "silent"]
 IN_MEMORY = 64 * 2**20
 """Sets of up to so many bytes are prepared in memory and not kept."""
 
-_RECIPE_VERSION = 2
+_RECIPE_VERSION = 3
 _CODECS = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "libtiff", "webp", "avif", "jpg_2000")
 
 
@@ -50,7 +48,7 @@ class Rows(Protocol):
 class _Sink(Protocol):
     """Where what was made of a picture goes."""
 
-    def put(self, index: int, pixels: Pixels, thumb: Thumbs, small: bool) -> None: ...
+    def put(self, index: int, pixels: Pixels, thumb: Thumbs, sides: Sides) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +57,13 @@ class Prepared:
 
     `pixels` is uint8 [n, size, size, 3]: an array, mapped from the cache for larger sets, or decoded at
     every access (`Streamed`). Rows of `failures` are black or raise `ImageError`, and must not be used;
-    `thumbs` and `small` serve to find duplicates.
+    `thumbs` and `sides` serve to find duplicates.
     """
 
     pixels: Rows
     failures: tuple[Unreadable, ...]
     thumbs: Thumbs
-    small: npt.NDArray[np.bool_]
+    sides: Sides
 
     def readable(self) -> Ints:
         """Indices of the samples that could be read."""
@@ -74,7 +72,7 @@ class Prepared:
 
     def near_duplicates(self) -> Pairs:
         """Pairs of samples that show one picture, for a split that keeps them on one side."""
-        return near_pairs(self.thumbs, self.small)
+        return near_pairs(self.thumbs, self.sides)
 
 
 def prepare(
@@ -86,7 +84,6 @@ def prepare(
     unreadable_file: Path | None = None,
     cache: Path | None = None,
     in_memory: int = IN_MEMORY,
-    max_pixels: int = MAX_PIXELS,
     keep: bool = True,
     workers: int = 0,
     say: Callable[[str], None] = print,
@@ -98,7 +95,7 @@ def prepare(
     and, as without `keep`, pictures are decoded whenever they are asked for: in `workers` processes, or
     in threads of this one where there are 0.
     """
-    make = _Maker(dataset, preprocess, max_pixels)
+    make = _Maker(dataset, preprocess)
     needed = len(dataset) * (preprocess.size**2 + SIDE**2) * 3
     if not keep:
         prepared = _streamed(make, progress, workers)
@@ -114,10 +111,10 @@ def prepare(
     return prepared
 
 
-def cache_key(dataset: ImageDataset, preprocess: Preprocess, max_pixels: int = MAX_PIXELS) -> str:
+def cache_key(dataset: ImageDataset, preprocess: Preprocess) -> str:
     """SHA-256 over all that prepared pixels depend on: the files, the recipe, the decoders."""
     codecs = [f"{name} {features.version(name)}" for name in _CODECS]
-    recipe = f"{_RECIPE_VERSION} {preprocess.size} {max_pixels} {PIL.__version__} {codecs}"
+    recipe = f"{_RECIPE_VERSION} {preprocess.size} {dataset.max_pixels} {PIL.__version__} {codecs}"
     digest = hashlib.sha256(recipe.encode())
     digest.update("\0".join(dataset.ids).encode())
     digest.update(dataset.source.stamp())
@@ -130,24 +127,17 @@ class _Maker:
 
     dataset: ImageDataset
     preprocess: Preprocess
-    max_pixels: int
 
     def into(self, sink: _Sink, index: int) -> None:
         """Fill one row; raises `ImageError`."""
-        name = str(self.dataset.ids[index])
-        image = load_image(self.dataset.source.read(index), name, max_pixels=self.max_pixels)
+        image = self.dataset.load(index)
         resized = self.preprocess.resized(image)
-        sink.put(
-            index, self.preprocess.padded(resized), thumb(min(image, resized, key=_area)), _is_small(image)
-        )
+        smaller = min(image, resized, key=_area)
+        sink.put(index, self.preprocess.padded(resized), thumb(smaller), sides_of(smaller.size))
 
 
 def _area(image: Image.Image) -> int:
     return image.width * image.height
-
-
-def _is_small(image: Image.Image) -> bool:
-    return max(image.size) < SMALL_SIDE
 
 
 def _fill(make: _Maker, sink: _Sink, progress: Progress, title: str) -> tuple[Unreadable, ...]:
@@ -168,10 +158,10 @@ def _in_memory(make: _Maker, progress: Progress) -> Prepared:
     arrays = Arrays(
         np.zeros((count, size, size, 3), np.uint8),
         np.zeros((count, SIDE, SIDE, 3), np.uint8),
-        np.zeros(count, bool),
+        np.zeros((count, 2), np.uint8),
     )
     failures = _fill(make, arrays, progress, "Preparing pictures")
-    return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.small)
+    return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.sides)
 
 
 def _kept(
@@ -182,7 +172,7 @@ def _kept(
     None where that fails, and `say` is told why.
     """
     count, size = len(make.dataset), make.preprocess.size
-    place = folder / cache_key(make.dataset, make.preprocess, make.max_pixels)
+    place = folder / cache_key(make.dataset, make.preprocess)
     found = open_finished(place, count, size)
     if found is None:
         try:
@@ -198,7 +188,7 @@ def _kept(
     if found is None:
         return None
     arrays, failures = found
-    return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.small)
+    return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.sides)
 
 
 def _check_room(folder: Path, needed: int) -> None:
@@ -217,15 +207,16 @@ class _Thumbs:
     """Where pictures are not kept: all but their pixels."""
 
     def __init__(self, count: int) -> None:
-        self.thumbs, self.small = np.zeros((count, SIDE, SIDE, 3), np.uint8), np.zeros(count, bool)
+        self.thumbs = np.zeros((count, SIDE, SIDE, 3), np.uint8)
+        self.sides = np.zeros((count, 2), np.uint8)
 
-    def put(self, index: int, pixels: Pixels, thumb: Thumbs, small: bool) -> None:
-        self.thumbs[index], self.small[index] = thumb, small
+    def put(self, index: int, pixels: Pixels, thumb: Thumbs, sides: Sides) -> None:
+        self.thumbs[index], self.sides[index] = thumb, sides
 
 
 def _streamed(make: _Maker, progress: Progress, workers: int) -> Prepared:
     """Decoded once to learn what cannot be read and what shows one picture."""
     seen = _Thumbs(len(make.dataset))
     failures = _fill(make, seen, progress, "Checking pictures")
-    rows = Streamed(make.dataset, make.preprocess, make.max_pixels, workers)
-    return Prepared(rows, failures, seen.thumbs, seen.small)
+    rows = Streamed(make.dataset, make.preprocess, workers)
+    return Prepared(rows, failures, seen.thumbs, seen.sides)

@@ -1,6 +1,6 @@
 """Prepared pictures on disk: what is in a folder of the cache, and what may be deleted there.
 
-<cache>/<key>/pixels.u8 thumbs.u8 small.u8   raw rows, mapped into memory
+<cache>/<key>/pixels.u8 thumbs.u8 sides.u8   raw rows, mapped into memory
 <cache>/<key>/complete.json                  written last: without it the folder counts for nothing
 <cache>/<key>.partial/                       being built, or left by a process that was killed
 <cache>/<key>.lock                           held by the process that builds
@@ -34,14 +34,14 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """Rows of all samples: prepared pixels, thumbnails, and whether the picture is a small one."""
+    """Rows of all samples: prepared pixels, thumbnails, and the sides of the picture (see `Sides`)."""
 
     pixels: Bytes
     thumbs: Bytes
-    small: npt.NDArray[np.bool_]
+    sides: Bytes
 
-    def put(self, index: int, pixels: Bytes, thumb: Bytes, small: bool) -> None:
-        self.pixels[index], self.thumbs[index], self.small[index] = pixels, thumb, small
+    def put(self, index: int, pixels: Bytes, thumb: Bytes, sides: Bytes) -> None:
+        self.pixels[index], self.thumbs[index], self.sides[index] = pixels, thumb, sides
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ class RowFiles:
         for file in self.files:
             file.close()
 
-    def put(self, index: int, pixels: Bytes, thumb: Bytes, small: bool) -> None:
-        rows = (pixels, thumb, np.asarray([small], np.uint8))
+    def put(self, index: int, pixels: Bytes, thumb: Bytes, sides: Bytes) -> None:
+        rows = (pixels, thumb, sides)
         with self.lock:
             for file, row in zip(self.files, rows, strict=True):
                 file.seek(index * row.nbytes)
@@ -96,7 +96,7 @@ class Kept:
 
 
 def _shapes(count: int, size: int) -> dict[str, tuple[int, ...]]:
-    return {"pixels": (count, size, size, 3), "thumbs": (count, SIDE, SIDE, 3), "small": (count,)}
+    return {"pixels": (count, size, size, 3), "thumbs": (count, SIDE, SIDE, 3), "sides": (count, 2)}
 
 
 def create(place: Path, count: int, size: int) -> RowFiles:
@@ -105,10 +105,10 @@ def create(place: Path, count: int, size: int) -> RowFiles:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     shapes = _shapes(count, size)
-    pixels, thumbs, small = (
+    pixels, thumbs, sides = (
         _reserved(partial / f"{name}.u8", math.prod(shape)) for name, shape in shapes.items()
     )
-    return RowFiles(place, count, size, (pixels, thumbs, small))
+    return RowFiles(place, count, size, (pixels, thumbs, sides))
 
 
 def _reserved(path: Path, size: int) -> BinaryIO:
@@ -139,10 +139,10 @@ def open_finished(place: Path, count: int, size: int) -> tuple[Arrays, tuple[Unr
 
 def _mapped(folder: Path, count: int, size: int) -> Arrays:
     shapes = _shapes(count, size)
-    pixels, thumbs, small = (
+    pixels, thumbs, sides = (
         np.memmap(folder / f"{name}.u8", np.uint8, mode="r", shape=shape) for name, shape in shapes.items()
     )
-    return Arrays(pixels, thumbs, small.view(np.bool_))
+    return Arrays(pixels, thumbs, sides)
 
 
 def _record(place: Path) -> dict[str, object]:

@@ -56,7 +56,7 @@ def read_again(reading: Reading, progress: Progress = silent) -> ImageDataset:
     dataset = open_dataset(reading.place, reading.columns, root=root, progress=progress)
     for kind, value in reading.steps:
         dataset = _STEPS[kind](dataset, value)
-    return dataset
+    return dataset.limited_to(reading.max_pixels)
 
 
 def located(spec: str | Path) -> str:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from snaptune.images.load import MAX_PIXELS
+
 STEPS = ("group pattern", "add", "exclude")
 
 
@@ -25,13 +27,15 @@ class Reading:
     """What was opened, and what was done to it after.
 
     `place` is an absolute path, a URL, `hub:NAME` or `sample:NAME`; `root` is the folder that a table's files
-    lie in. `steps` are pairs of one of `STEPS` and its value (an expression, a zip, a class), in their order.
+    lie in; pictures of more than `max_pixels` are not decoded. `steps` are pairs of one of `STEPS` and its
+    value (an expression, a zip, a class), in their order.
     """
 
     place: str
     root: str = ""
     columns: Columns = Columns()
     steps: tuple[tuple[str, str], ...] = ()
+    max_pixels: int = MAX_PIXELS
 
     @property
     def data(self) -> str:
@@ -48,7 +52,10 @@ class Reading:
 
     @classmethod
     def from_json(cls, value: object) -> Reading:
-        """Raises `ValueError` for anything that `to_json` does not write."""
+        """Raises `ValueError` for anything that `to_json` does not write; older runs hold no `max_pixels`."""
+        limit = value.get("max_pixels", MAX_PIXELS) if isinstance(value, Mapping) else MAX_PIXELS
+        if type(limit) is not int or limit < 1:
+            raise ValueError(f"max_pixels must be a whole number of at least 1, not {limit!r}")
         match value:
             case {
                 "place": str(place),
@@ -58,7 +65,7 @@ class Reading:
             }:
                 known = all(isinstance(item, str) for item in columns.values())
                 if place and known and set(columns) <= set(asdict(Columns())):
-                    return cls(place, root, Columns(**columns), tuple(map(_step, steps)))
+                    return cls(place, root, Columns(**columns), tuple(map(_step, steps)), limit)
         raise ValueError("it must hold place, root, columns and steps")
 
 

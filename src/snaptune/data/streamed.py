@@ -11,7 +11,6 @@ import numpy as np
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.workers import Workers
 from snaptune.errors import ImageError
-from snaptune.images.load import load_image
 from snaptune.images.preprocess import Pixels, Preprocess
 
 
@@ -21,9 +20,9 @@ class Streamed:
     May be indexed from several threads at once.
     """
 
-    def __init__(self, dataset: ImageDataset, preprocess: Preprocess, max_pixels: int, workers: int) -> None:
-        self._dataset, self._preprocess, self._max_pixels = dataset, preprocess, max_pixels
-        self._workers = Workers(workers, preprocess, max_pixels) if workers else None
+    def __init__(self, dataset: ImageDataset, preprocess: Preprocess, workers: int) -> None:
+        self._dataset, self._preprocess = dataset, preprocess
+        self._workers = Workers(workers, preprocess, dataset.max_pixels) if workers else None
         self._threads = ThreadPoolExecutor(workers or cpu_count())
 
     def __len__(self) -> int:
@@ -39,11 +38,9 @@ class Streamed:
         return rows
 
     def _row(self, index: int) -> Pixels:
-        data, name = self._dataset.source.read(index), str(self._dataset.ids[index])
         if self._workers is not None:
             try:
-                return self._workers.pixels(data, name)
+                return self._workers.pixels(self._dataset.source.read(index), str(self._dataset.ids[index]))
             except ImageError:
                 pass  # the user may have registered a decoder, which this process alone has
-        image = load_image(data, name, max_pixels=self._max_pixels)
-        return self._preprocess.pixels(image)
+        return self._preprocess.pixels(self._dataset.load(index))

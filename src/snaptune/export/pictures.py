@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset, Ints
-from snaptune.images.load import load_image
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ def pictures_of(dataset: ImageDataset, indices: Ints) -> list[NamedPicture]:
     """Samples of a data set, at their own size."""
 
     def opener(index: int) -> Callable[[], Image.Image]:
-        return lambda: load_image(dataset.source.read(index), str(dataset.ids[index]))
+        return lambda: dataset.load(index)
 
     def named(index: int) -> NamedPicture:
         label = dataset.class_names[dataset.labels[index]]

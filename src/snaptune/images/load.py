@@ -75,8 +75,10 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     if not data:
         raise ImageError(f"'{shown(name)}' is empty (0 bytes).", "empty")
     try:
-        with quiet_decoder(), Image.open(io.BytesIO(data), formats=_known_formats()) as image:
-            return _decoded(image, name, max_pixels)
+        with quiet_decoder():
+            _raise_limit(max_pixels)
+            with Image.open(io.BytesIO(data), formats=_known_formats()) as image:
+                return _decoded(image, name, max_pixels)
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
@@ -190,6 +192,13 @@ def _to_8_bits(image: Image.Image) -> tuple[npt.NDArray[np.uint8], str]:
     return np.rint(scaled).astype(np.uint8), f"{kind} stretched to 8-bit from {low:g} to {high:g}"
 
 
+def _raise_limit(max_pixels: int) -> None:
+    """Pillow refuses what is twice as large as its own limit, whatever ours is."""
+    with _gate:
+        if Image.MAX_IMAGE_PIXELS is not None:
+            Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS, max_pixels)
+
+
 _gate = threading.Lock()
 _inside = 0
 _filters = ExitStack()
@@ -197,9 +206,9 @@ _filters = ExitStack()
 
 @contextmanager
 def quiet_decoder() -> Iterator[None]:
-    """Pillow's warnings off while any thread is inside.
+    """Pillow's warnings off while any thread is inside, and its own limit of pixels put back after.
 
-    They are about the file, not about the program, and what matters of them is in `Decoded` or in an
+    Warnings are about the file, not about the program, and what matters of them is in `Decoded` or in an
     `ImageError`. Filters belong to the process, so the first thread in sets them and the last one out
     puts back what it found. A loop that decodes in many threads enters once, around the threads.
     """
@@ -207,6 +216,7 @@ def quiet_decoder() -> Iterator[None]:
     with _gate:
         if _inside == 0:
             _filters.enter_context(warnings.catch_warnings())
+            _filters.callback(setattr, Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
             warnings.filterwarnings("ignore", module=r"PIL\b")
         _inside += 1
     try:

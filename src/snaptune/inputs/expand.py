@@ -53,24 +53,24 @@ def is_camera(text: str) -> bool:
 def _expanded(text: str, class_names: Collection[str], limits: Limits) -> Iterator[Input]:
     path = Path(text)
     if text == "-":
-        yield Input("-", partial(_from_stream, sys.stdin.buffer, "-"))
+        yield Input("-", partial(_from_stream, sys.stdin.buffer, "-", limits.max_pixels))
     elif "://" in text:
         yield Input(text, partial(_from_url, text, limits))
     elif path.is_dir():
-        yield from _or_none(_in_folder(path, class_names), f"No pictures in '{text}'.", text)
+        yield from _or_none(_in_folder(path, class_names, limits), f"No pictures in '{text}'.", text)
     elif is_camera(text):
         yield from _frames(int(text), f"camera {text}")
     elif path.suffix.lower() in VIDEO_SUFFIXES:
         yield from _frames(path, text)
     elif glob.has_magic(text) and not path.exists():
-        matches = (_file(path) for path in _fitting(text))
+        matches = (_file(path, limits) for path in _fitting(text))
         yield from _or_none(matches, f"No file fits '{text}'.", text)
     else:
-        yield _file(path)
+        yield _file(path, limits)
 
 
-def _file(path: Path, target: str = "") -> Input:
-    return Input(str(path), partial(_from_file, path), target)
+def _file(path: Path, limits: Limits, target: str = "") -> Input:
+    return Input(str(path), partial(_from_file, path, limits.max_pixels), target)
 
 
 def _fitting(pattern: str) -> Iterator[Path]:
@@ -79,14 +79,14 @@ def _fitting(pattern: str) -> Iterator[Path]:
     return (path for path in found if path.is_file())
 
 
-def _in_folder(root: Path, class_names: Collection[str]) -> Iterator[Input]:
+def _in_folder(root: Path, class_names: Collection[str], limits: Limits) -> Iterator[Input]:
     """Pictures below a folder, sorted; hidden files and folders are passed over, as in training."""
     for folder, subfolders, files in os.walk(root):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in sorted(files):
             path = Path(folder, name)
             if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                yield _file(path, _target(path, root, class_names))
+                yield _file(path, limits, _target(path, root, class_names))
 
 
 def _target(path: Path, root: Path, class_names: Collection[str]) -> str:
@@ -118,19 +118,19 @@ def _itself(image: Image.Image) -> Image.Image:
 
 
 def _from_url(url: str, limits: Limits) -> Image.Image:
-    return load_image(fetch(url, limits), url)
+    return load_image(fetch(url, limits), url, max_pixels=limits.max_pixels)
 
 
-def _from_file(path: Path) -> Image.Image:
+def _from_file(path: Path, max_pixels: int) -> Image.Image:
     try:
         with path.open("rb") as file:
-            return _from_stream(file, str(path))
+            return _from_stream(file, str(path), max_pixels)
     except OSError as error:
         raise ImageError(f"'{path}' cannot be read: {error.strerror or error}.") from error
 
 
-def _from_stream(stream: BinaryIO, name: str) -> Image.Image:
+def _from_stream(stream: BinaryIO, name: str, max_pixels: int) -> Image.Image:
     data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise ImageError(f"'{name}' is larger than {MAX_BYTES // 2**20} MiB.")
-    return load_image(data, name)
+    return load_image(data, name, max_pixels=max_pixels)

@@ -21,6 +21,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from snaptune.errors import ImageError
+from snaptune.images.load import MAX_PIXELS
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _NAT64 = IPv6Network("64:ff9b::/96")
@@ -29,12 +30,16 @@ _CHUNK = 2**16
 
 @dataclass(frozen=True)
 class Limits:
-    """What one picture by URL may cost, redirects included; `allow_local` admits non-public addresses."""
+    """What one picture may cost: its pixels, and by URL all else, redirects included.
+
+    `allow_local` admits non-public addresses.
+    """
 
     megabytes: float = 64
     seconds: float = 20
     redirects: int = 5
     allow_local: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 def fetch(url: str, limits: Limits | None = None) -> bytes:

@@ -88,6 +88,15 @@ def build_augment(name: str, seed: int, space: TrivialSpace) -> Augment:
     return Gentle(seed) if name == "gentle" else plain
 
 
+def shown_augmented(
+    augment: Augment, pixels: npt.NDArray[np.uint8], sample: int, epochs: int
+) -> list[npt.NDArray[np.uint8]]:
+    """What the model gets of one sample, uint8 [h, w, 3], in its first epochs."""
+    tensor = torch.tensor(pixels).permute(2, 0, 1)[None]
+    made = [augment(tensor, epoch, np.array([sample])) for epoch in range(epochs)]
+    return [one[0].round().clamp(0, 255).byte().permute(1, 2, 0).numpy() for one in made]
+
+
 def plain(pixels: Tensor, epoch: int, samples: npt.NDArray[np.int64]) -> Tensor:
     """No augmentation."""
     return pixels.float()
