@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from snaptune.answers import Picture, Prediction
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import ImageError
+from snaptune.models.build import build_model, normalise, preprocess_for
 from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run
 
@@ -68,3 +70,32 @@ def test_names_in_a_notebook_are_text() -> None:
     assert "<script>" not in shown
     assert "&lt;b&gt;.jpg: <b>&lt;script&gt;</b> (50.00%)" in shown
     assert "<img" not in shown
+
+
+@pytest.mark.parametrize("name", ["tf_efficientnet_lite0", "test_vit"])
+def test_the_answers_are_the_models_within_rounding(name: str) -> None:
+    """However the network is rewritten and the batch is cut up."""
+    torch.manual_seed(0)
+    size = 160
+    model = build_model(name, 3, "none", size=size).eval()
+    for norm in (module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)):
+        torch.nn.init.uniform_(norm.weight, 0.5, 1.5)
+        torch.nn.init.normal_(norm.bias, 0, 0.1)
+    own = TorchClassifier(model, preprocess_for(name, size), ("a", "b", "c"))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, size, size, 3), dtype=np.uint8)
+    with torch.inference_mode():
+        inputs = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2), own.preprocess)
+        expected = model(inputs).softmax(dim=1).numpy()
+    np.testing.assert_allclose(own.probabilities(pixels), expected, atol=1e-5)
+
+
+def test_the_processor_takes_large_pictures_a_few_at_a_time(classifier: TorchClassifier) -> None:
+    seen: list[int] = []
+    handle = classifier.network.register_forward_pre_hook(lambda module, args: seen.append(len(args[0])))
+    try:
+        classifier.logits(np.zeros((10, 128, 128, 3), np.uint8))
+        classifier.logits(np.zeros((3, 288, 288, 3), np.uint8))
+        classifier.logits(np.zeros((10, 32, 32, 3), np.uint8), batch_size=6)
+    finally:
+        handle.remove()
+    assert seen == [8, 2, 2, 1, 6, 4]

@@ -85,7 +85,7 @@ def test_the_short_side_geometry_sees_more(classifier: TorchClassifier, picture_
 
 def test_the_short_side_geometry_is_the_specifications(classifier: TorchClassifier) -> None:
     seen: list[tuple[int, ...]] = []
-    handle = classifier.model.register_forward_pre_hook(
+    handle = classifier.network.register_forward_pre_hook(
         lambda module, args: seen.append(tuple(args[0].shape))
     )
     pictures = [Input(str(size), partial(Image.new, "RGB", size)) for size in ((64, 92), (92, 64), (16, 16))]
@@ -127,7 +127,7 @@ def test_on_the_processor_no_picture_is_begun_while_the_model_computes(classifie
         time.sleep(0.06)
         assert len(begun) == before
 
-    handle = classifier.model.register_forward_pre_hook(check)
+    handle = classifier.network.register_forward_pre_hook(check)
     try:
         inputs = [Input(str(number), partial(counted, number)) for number in range(16)]
         rows = predict_stream(classifier, inputs, batch_size=4, threads=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil
 from os import PathLike
 
 import numpy as np
@@ -17,9 +19,14 @@ from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Pixels, Preprocess
 from snaptune.models.build import load_model, normalise, takes_any_size
+from snaptune.models.folding import merge_norms
 from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
 from snaptune.training.numerics import Numerics
+
+AT_ONCE = 2**17
+"""Pixels of pictures that the processor takes at a time. The maps of more fall out of its caches, and are so
+large that their memory is given back and asked for anew in every layer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,11 +66,20 @@ class TorchClassifier(Classifier):
             )
         return cls(model, preprocess, class_names, calibration, may_abstain)
 
-    @torch.no_grad()
+    @cached_property
+    def network(self) -> nn.Module:
+        """What computes the answers: the model as it was when first asked, its norms merged."""
+        size = self.preprocess.size
+        pixels = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
+        return merge_norms(self.model, self._input(pixels))
+
+    @torch.inference_mode()
     def logits(self, pixels: Pixels, batch_size: int = 64) -> npt.NDArray[np.float32]:
-        """Prepared uint8 [n, size, size, 3] to logits [n, classes]."""
+        """Prepared uint8 [n, size, size, 3] to logits [n, classes], at most `batch_size` at a time."""
+        if self.on_processor:
+            batch_size = min(batch_size, ceil(AT_ONCE / (pixels.shape[1] * pixels.shape[2])))
         answers = [
-            self.model(self._input(chunk)).float().cpu().numpy() for chunk in _chunks(pixels, batch_size)
+            self.network(self._input(chunk)).float().cpu().numpy() for chunk in _chunks(pixels, batch_size)
         ]
         return np.concatenate(answers)
 

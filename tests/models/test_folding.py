@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import timm
 import torch
 from torch import Tensor, nn
 
-from snaptune.models.folding import fold_norms
+from snaptune.models.folding import fold_norms, merge_norms
 from snaptune.training.loop import set_training
 
 
@@ -90,3 +91,38 @@ def test_what_cannot_be_folded_is_left() -> None:
     shared = nn.Conv2d(3, 3, 3, padding=1)
     twice = nn.Sequential(shared, nn.BatchNorm2d(3), shared, nn.BatchNorm2d(3))
     assert fold_norms(twice, pixels) == 0
+    assert merge_norms(model, pixels) is model
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [("tf_efficientnet_lite0", 0), ("mobilenetv3_small_050", 0), ("resnet18d", 0), ("repvgg_a0", 17)],
+)
+def test_merged_for_inference_the_answers_stay_and_norms_behind_convolutions_are_gone(
+    name: str, left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A RepVGG has a norm of its input in each block that keeps its shape, too."""
+    plain = lively(timm.create_model(name, num_classes=3)).eval()
+    state = {key: value.clone() for key, value in plain.state_dict().items()}
+    pixels = torch.randn(2, 3, 32, 32, dtype=torch.float64)
+    merged, computed, batch_norm = merge_norms(plain, pixels), [], torch.nn.functional.batch_norm
+
+    def counted(*args: Any, **options: Any) -> Tensor:
+        computed.append(1)
+        return batch_norm(*args, **options)
+
+    with torch.no_grad():
+        wanted = plain(pixels)
+        monkeypatch.setattr(torch.nn.functional, "batch_norm", counted)
+        torch.testing.assert_close(merged(pixels), wanted)
+    assert len(computed) == left
+    assert all(torch.equal(value, state[key]) for key, value in plain.state_dict().items())
+
+
+def test_what_is_not_the_same_function_is_not_merged() -> None:
+    """In training mode a norm uses the statistics of its batch."""
+    pixels = torch.randn(2, 3, 8, 8)
+    training = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
+    assert merge_norms(training, pixels) is training
+    without = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    assert merge_norms(without, pixels) is without

@@ -1,7 +1,8 @@
-"""Batch norms with fixed statistics, computed inside the convolution before them while training goes on."""
+"""Batch norms with fixed statistics, computed inside the convolution before them."""
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -33,8 +34,7 @@ def fold_norms(model: nn.Module, example: Tensor) -> int:
         for convolution, norm in pairs:
             setattr(convolution, FORWARD, partial(_scaled, convolution, norm))
             setattr(norm, FORWARD, partial(_behind, norm))
-        after = model(example)
-    equal = bool((before - after).abs().max() <= TOLERANCE * before.abs().max())
+        equal = _alike(before, model(example))
     if not equal:
         for convolution, norm in pairs:
             delattr(convolution, FORWARD)
@@ -42,6 +42,34 @@ def fold_norms(model: nn.Module, example: Tensor) -> int:
     for module, mode in training.items():
         module.training = mode
     return len(pairs) if equal else 0
+
+
+@torch.no_grad()
+def merge_norms(model: nn.Module, example: Tensor) -> nn.Module:
+    """A model that answers alike, with norms multiplied into the weights for good; only for inference.
+
+    Everything is as for `fold_norms`, but `model` stays as it is. Comes back itself, where it is in training
+    mode, has no such norms, or the outputs differ.
+    """
+    if model.training or not any(map(_is_norm, model.modules())):
+        return model
+    merged = copy.deepcopy(model)
+    for convolution, norm in _adjacent(merged, example):
+        weight, offset = _merged(convolution, norm)
+        convolution.weight = nn.Parameter(weight, requires_grad=False)
+        convolution.bias = nn.Parameter(offset, requires_grad=False)
+        setattr(norm, FORWARD, partial(_behind, norm))
+    return merged if _alike(model(example), merged(example)) else model
+
+
+def _alike(wanted: Tensor, found: Tensor) -> bool:
+    return bool((wanted - found).abs().max() <= TOLERANCE * wanted.abs().max())
+
+
+def _is_norm(module: nn.Module) -> bool:
+    """Whether it is a line through each channel, perhaps with an activation behind it."""
+    known = type(module) in (nn.BatchNorm2d, BatchNormAct2d)
+    return known and bool(module.affine and module.track_running_stats)
 
 
 def _adjacent(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
@@ -64,11 +92,7 @@ def _adjacent(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.Bat
         for module in model.modules()
         if type(module) in (nn.Conv2d, Conv2dSame)
     ]
-    hooks += [
-        module.register_forward_pre_hook(before)
-        for module in model.modules()
-        if type(module) in (nn.BatchNorm2d, BatchNormAct2d) and module.affine and module.track_running_stats
-    ]
+    hooks += [module.register_forward_pre_hook(before) for module in model.modules() if _is_norm(module)]
     try:
         model(example)
     finally:
@@ -77,8 +101,8 @@ def _adjacent(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.Bat
     return [pair for pair in pairs if calls[pair[0]] == calls[pair[1]] == 1]
 
 
-def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
-    """The convolution and then the norm, in one."""
+def _merged(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and offset of a convolution that computes both."""
     assert norm.running_mean is not None  # noqa: S101  what tracks statistics has them
     assert norm.running_var is not None  # noqa: S101
     scale = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
@@ -86,6 +110,12 @@ def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Ten
     offset = norm.bias - norm.running_mean * scale
     if convolution.bias is not None:
         offset = offset + convolution.bias * scale
+    return weight, offset
+
+
+def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
+    """The convolution and then the norm, in one."""
+    weight, offset = _merged(convolution, norm)
     if isinstance(convolution, Conv2dSame):
         geometry: Any = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
         padded: Tensor = conv2d_same(pixels, weight, offset, *geometry)
