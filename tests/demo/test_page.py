@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Playwright, expect
 
+from benchmarks.chromium import launch
 from snaptune.demo.build import DemoSample
 from snaptune.demo.serve import HEADERS
 from tests.demo.conftest import Serve
@@ -74,6 +75,20 @@ def test_a_sample_shows_its_answer_and_true_label(
         expect(page.locator("#verdict")).to_have_text(verdict)
         shares = percents(page.locator("#bars .share").all_inner_texts())
         assert shares == pytest.approx(sorted(sample.probabilities, reverse=True)[:5], abs=1.5e-3)
+
+
+def test_more_classes_are_shown_on_request(
+    page: Page, site: Path, serve: Serve, samples: list[DemoSample]
+) -> None:
+    open_demo(page, serve(site))
+    expect(page.locator("#bars li")).to_have_count(5)
+    page.get_by_role("button", name="All 6 classes").click()
+
+    expect(page.locator("#bars li")).to_have_count(6)
+    shares = percents(page.locator("#bars .share").all_inner_texts())
+    assert shares == pytest.approx(sorted(samples[0].probabilities, reverse=True), abs=1.5e-3)
+    page.get_by_role("button", name="First 5 only").click()
+    expect(page.locator("#bars li")).to_have_count(5)
 
 
 def test_an_uploaded_picture_is_answered_as_pytorch_does(
@@ -218,6 +233,65 @@ def test_pause_freeze_and_mirror(camera_page: Page, site: Path, serve: Serve) ->
     expect(page.locator("#picture")).to_have_attribute("alt", "Your picture")
     expect(page.locator("#video")).to_be_hidden()
     assert page.evaluate("document.querySelector('#video').srcObject") is None
+
+
+def test_smoothing_averages_frames_until_it_is_turned_off(
+    camera_page: Page, site: Path, serve: Serve
+) -> None:
+    page = camera_page
+    page.add_init_script(FLICKER)
+    open_demo(page, serve(site))
+    page.get_by_role("button", name="Use the camera").click()
+    expect(page.locator("#rate")).to_contain_text("frames a second")
+
+    smooth = page.get_by_role("button", name="Smooth")
+    expect(smooth).to_have_attribute("aria-pressed", "true")
+    shares = percents(page.evaluate(SHARES, 12))
+    assert max(shares[4:]) < 0.999
+    smooth.click()
+    expect(smooth).to_have_attribute("aria-pressed", "false")
+    assert min(percents(page.evaluate(SHARES, 12))[1:]) == 1
+
+
+FLICKER = """(() => {
+  const real = Object.getOwnPropertyDescriptor(MessageEvent.prototype, 'data').get;
+  let turn = 0;
+  Object.defineProperty(MessageEvent.prototype, 'data', { get() {
+    const data = real.call(this);
+    if (data?.type !== 'answer') return data;
+    turn += 1;
+    return { ...data, probabilities: data.probabilities.map((_, index) => Number(index === turn % 2)) };
+  } });
+})()"""
+SHARES = """(count) => new Promise((resolve) => {
+  const seen = [];
+  const watcher = new MutationObserver(() => {
+    seen.push(document.querySelector('#bars .share').textContent);
+    if (seen.length === count) resolve((watcher.disconnect(), seen));
+  });
+  watcher.observe(document.querySelector('#times'), { childList: true });
+})"""
+
+
+def test_another_camera_can_be_chosen(playwright: Playwright, site: Path, serve: Serve) -> None:
+    fake = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream=device-count=2")
+    with launch(playwright, *fake) as browser, browser.new_context(permissions=["camera"]) as context:
+        page = context.new_page()
+        open_demo(page, serve(site))
+        page.get_by_role("button", name="Use the camera").click()
+        expect(page.locator("#rate")).to_contain_text("frames a second")
+        choice = page.get_by_label("Camera", exact=True).and_(page.locator("select"))
+        offered = choice.locator("option").evaluate_all("all => all.map((one) => one.value)")
+        assert len(offered) == 2
+        assert page.evaluate(USED) == offered[0]
+
+        choice.select_option(offered[1])
+        expect(page.locator("#rate")).to_contain_text("frames a second")
+        assert page.evaluate(USED) == offered[1]
+        expect(choice).to_have_value(offered[1])
+
+
+USED = "() => document.querySelector('#video').srcObject.getVideoTracks()[0].getSettings().deviceId"
 
 
 def test_says_why_there_is_no_camera(page: Page, site: Path, serve: Serve) -> None:

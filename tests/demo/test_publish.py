@@ -66,15 +66,21 @@ def test_the_page_answers_as_its_own_file_and_shows_its_certificate(
     assert certificate["weights"] == weights
     card = page.locator("#card")
     expect(card).to_contain_text(f"{weights} weights.")
+    count = certificate["pictures"]
     expect(card).to_contain_text(
-        f"of {certificate['pictures']} pictures get the label that PyTorch gives them"
+        f"{round(certificate['equal_top1'] * count)} of {count} pictures get the label that PyTorch gives them"
     )
     accuracy = json.loads(run.report_json.read_text("utf-8"))["accuracy"]
     expect(card).to_contain_text(f"{100 * accuracy['value']:.1f} % of {accuracy['n']} pictures")
     expect(card).to_contain_text(f"{100 * accuracy['low']:.1f} % to {100 * accuracy['high']:.1f} %")
     expect(card).to_contain_text(f"model {run.onnx_file.stat().st_size / 1e6:.1f} MB, runtime")
-    cost = "points of accuracy (95 % interval"
-    assert (cost in card.inner_text()) == (weights != "fp32")
+    assert ("points of accuracy" in card.inner_text()) == (weights != "fp32")
+    if weights != "fp32":
+        drop = certificate["accuracy"]["drop"]
+        cost, low, high = (f"{100 * drop[name]:.1f}" for name in ("value", "low", "high"))
+        expect(card).to_contain_text(
+            f"They cost {cost} points of accuracy (95 % interval {low} to {high}, n = {drop['n']})."
+        )
     found = re.search(r"no probability differs by more than ([0-9.]+)\.", card.inner_text())
     assert found is not None
     assert float(found[1]) == pytest.approx(certificate["largest_difference"], rel=0.05)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from benchmarks.browser_speed import build_site, export
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from tests.demo.conftest import Serve
 from tests.demo.test_page import open_demo, start_self_test
@@ -32,6 +33,7 @@ def test_axe_finds_nothing(browser: Browser, site: Path, serve: Serve, scheme: A
         page.get_by_text("About this model").click()
         start_self_test(page)
         expect(page.locator("#test-table")).to_be_visible(timeout=30_000)
+        page.locator("#engine summary").click()
         page.add_script_tag(path=AXE)
         found = page.evaluate("axe.run()")
 
@@ -42,6 +44,9 @@ def test_the_page_does_not_scroll_sideways_on_a_phone(browser: Browser, site: Pa
     with browser.new_context(viewport={"width": 390, "height": 844}) as context:
         page = context.new_page()
         open_demo(page, serve(site))
+        page.get_by_text("About this model").click()
+        start_self_test(page)
+        expect(page.locator("#test-table")).to_be_visible(timeout=30_000)
 
         assert page.evaluate("document.documentElement.scrollWidth") == 390
 
@@ -63,30 +68,76 @@ def test_everything_is_reached_and_run_by_keyboard(page: Page, site: Path, serve
     expect(page.locator("#spoken")).to_contain_text("%")
 
 
-WORST_GAP = """async () => {
-  let [last, worst, going] = [performance.now(), 0, true];
-  const channel = new MessageChannel();
-  channel.port1.onmessage = () => {
-    const now = performance.now();
-    worst = Math.max(worst, now - last);
-    last = now;
-    if (going) channel.port2.postMessage(0);
-  };
-  channel.port2.postMessage(0);
-  for (const button of document.querySelectorAll('#samples button')) {
-    button.click();
-    await new Promise((resolve) => setTimeout(resolve, 300));
+IN_THE_WORKER = """async () => {
+  const times = document.querySelector('#times');
+  const model = [];
+  for (let turn = 0; turn < 3; turn += 1) {
+    const answered = new Promise((resolve) => {
+      const watcher = new MutationObserver(() => (watcher.disconnect(), resolve()));
+      watcher.observe(times, { childList: true });
+    });
+    document.querySelector('#samples button').click();
+    await answered;
+    model.push(Number(times.textContent.match(/model ([0-9.]+)/)[1]));
   }
-  going = false;
-  return worst;
+  return Math.min(...model);
+}"""
+ON_THE_PAGE = """async () => {
+  const { engineAssets, fetchAsset } = await import('./assets.js');
+  const { download } = await import('./download.js');
+  const assets = engineAssets(await (await fetchAsset('manifest.json')).json(), 'wasm');
+  const [wasm, model] = [await download(assets.wasm, () => {}), await download(assets.model, () => {})];
+  const ort = await import(assets.script);
+  ort.env.wasm.wasmBinary = wasm.buffer;
+  ort.env.wasm.numThreads = 1;
+  const session = await ort.InferenceSession.create(model);
+  const image = new ort.Tensor('uint8', new Uint8Array(640 * 480 * 3), [480, 640, 3]);
+  window.runOnce = () => session.run({ image });
 }"""
 
 
-def test_the_page_never_waits_for_the_model(page: Page, site: Path, serve: Serve) -> None:
-    """At least once in ten: a shared machine stops the page for longer than the page itself does."""
-    open_demo(page, serve(site))
+def longest_task(page: Page, script: str) -> tuple[float, Any]:
+    """Milliseconds of the longest task of the page's own thread while `script` runs, and the script's answer.
 
-    assert any(page.evaluate(WORST_GAP) < 50 for _ in range(10))
+    Of processor time: on a shared machine, the clock on the wall also counts what others do.
+    """
+    browser = page.context.browser
+    assert browser is not None
+    browser.start_tracing(page=page, categories=["toplevel"])
+    answer = page.evaluate(script)
+    events = json.loads(browser.stop_tracing())["traceEvents"]
+    threads = {
+        (one["pid"], one["tid"]): one["args"]["name"] for one in events if one["name"] == "thread_name"
+    }
+    tasks: dict[int, list[float]] = {}  # by process: Chromium keeps a spare one, which does next to nothing
+    for one in events:
+        on_page = threads.get((one["pid"], one["tid"])) == "CrRendererMain"
+        if on_page and one["name"] == "ThreadControllerImpl::RunTask" and "tdur" in one:
+            tasks.setdefault(one["pid"], []).append(one["tdur"] / 1000)
+    return max(max(tasks.values(), key=len)), answer
+
+
+@pytest.fixture(scope="module")
+def large_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page with the network of the worked example at its size, with random weights."""
+    folder = tmp_path_factory.mktemp("large")
+    return build_site(folder, export(folder, "resnet18d", 288, "fp32"))
+
+
+def test_the_page_never_waits_for_the_model(page: Page, large_site: Path, serve: Serve) -> None:
+    open_demo(page, serve(large_site))
+    longest, model_ms = longest_task(page, IN_THE_WORKER)
+
+    assert longest < 50
+    assert model_ms > 50  # so it did run meanwhile, for longer than that
+
+
+def test_a_model_on_the_page_itself_would_stop_it(page: Page, large_site: Path, serve: Serve) -> None:
+    """So that the test above can fail."""
+    open_demo(page, serve(large_site))
+    page.evaluate(ON_THE_PAGE)
+
+    assert longest_task(page, "async () => { await runOnce(); }")[0] > 50
 
 
 def test_where_it_is_not_sure_it_says_so_and_what_comes_closest(
@@ -112,9 +163,8 @@ def test_where_it_is_not_sure_it_says_so_and_what_comes_closest(
 
 TIMES = """async () => {
   const { startEngine } = await import('./engine.js');
-  const { asset, assetUrl, fetchAsset } = await import('./assets.js');
-  const { model, runtime } = await (await fetchAsset('manifest.json')).json();
-  const assets = { script: assetUrl(runtime.script.file), wasm: asset(runtime.wasm), model: asset(model) };
+  const { assetUrl, engineAssets, fetchAsset } = await import('./assets.js');
+  const assets = engineAssets(await (await fetchAsset('manifest.json')).json(), 'wasm');
   const engine = await startEngine(assetUrl('worker.js'), assets, () => {});
   const canvas = new OffscreenCanvas(1600, 1200);
   canvas.getContext('2d').fillRect(0, 0, 800, 600);

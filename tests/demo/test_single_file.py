@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from snaptune.demo.single_file import build_single_file
+from snaptune.demo.build import SITE
+from snaptune.demo.single_file import build_single_file, bundle
 from snaptune.errors import DemoError
 from tests.demo.test_page import open_demo, start_self_test
 
@@ -35,6 +36,26 @@ def test_says_why_it_has_one_thread(page: Page, single: Path) -> None:
     page.locator("#engine").click()
 
     expect(page.locator("#engine-why")).to_contain_text("all in one file")
+
+
+def test_webgpu_is_left_out_and_the_badge_says_so(page: Page, single: Path, site: Path) -> None:
+    assert single.stat().st_size < sum(path.stat().st_size for path in site.rglob("*") if path.is_file())
+    open_demo(page, single.as_uri())
+
+    expect(page.locator("#engine-news")).to_have_text(
+        "WebGPU is not used: this page, all in one file, does not carry it."
+    )
+
+
+@pytest.mark.parametrize("name", ["app.js", "worker.js"])
+def test_the_modules_that_become_one_share_no_name(name: str) -> None:
+    declared = re.findall(
+        r"^(?:async )?(?:function|const|let|class) (?:\[([^]]*)\]|(\w+))", bundle(SITE, name), re.MULTILINE
+    )
+    names = [one.strip() for several, single in declared for one in (single or several).split(",")]
+
+    assert len(names) > 10
+    assert sorted(set(names)) == sorted(names)
 
 
 def test_its_licences_are_inside(page: Page, single: Path) -> None:

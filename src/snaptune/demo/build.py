@@ -19,8 +19,8 @@ from snaptune.errors import DemoError
 HERE = Path(__file__).parent
 SITE = HERE / "site"
 RUNTIME = HERE / "runtime"
-SCRIPT = "ort.wasm.bundle.min.js"
-WASM = "ort-wasm-simd-threaded.wasm.gzip"
+PROCESSOR = ("ort.wasm.bundle.min.js", "ort-wasm-simd-threaded.wasm.gzip")
+GRAPHICS = ("ort.webgpu.bundle.min.js", "ort-wasm-simd-threaded.asyncify.wasm.gzip")
 LICENCES = ("LICENSE.txt", "NOTICES.txt")
 TOLERANCE = 1e-3
 """Largest difference of a probability with which the page's self-test passes."""
@@ -98,7 +98,7 @@ def build_demo(
 def _check(model: Path, samples: Sequence[DemoSample], out: Path, card: DemoCard) -> None:
     if not model.is_file():
         raise DemoError(f"No model at '{model}'. Export the run first: snaptune export RUN")
-    if not (RUNTIME / "runtime.json").is_file():
+    if not all((RUNTIME / name).is_file() for name in ("runtime.json", *PROCESSOR, *GRAPHICS)):
         raise DemoError(
             f"The browser runtime is missing from '{RUNTIME}'. In a checkout run: python hatch_build.py; "
             "otherwise install snaptune again."
@@ -166,8 +166,16 @@ def _add_runtime(out: Path) -> dict[str, Any]:
     record = json.loads((RUNTIME / "runtime.json").read_text("utf-8"))
     return {
         "version": record["version"],
-        "script": _add(out, "runtime/ort.js", (RUNTIME / SCRIPT).read_bytes()),
-        "wasm": _add(out, "runtime/ort.wasm.gzip", (RUNTIME / WASM).read_bytes()),
+        **_add_engine(out, "ort", PROCESSOR),
+        "webgpu": _add_engine(out, "ort-webgpu", GRAPHICS),
+    }
+
+
+def _add_engine(out: Path, name: str, files: tuple[str, str]) -> dict[str, Any]:
+    script, wasm = ((RUNTIME / file).read_bytes() for file in files)
+    return {
+        "script": _add(out, f"runtime/{name}.js", script),
+        "wasm": _add(out, f"runtime/{name}.wasm.gzip", wasm),
     }
 
 

@@ -55,12 +55,16 @@ def modules(site: Path, name: str, seen: set[str]) -> Iterator[str]:
 
 
 def packed(site: Path) -> Iterator[str]:
-    """The files that the page fetches, as script elements that hold base64 and are never run."""
+    """The files that the page fetches, as script elements that hold base64 and are never run.
+
+    Without the runtime for WebGPU, which would add 9 MB that few visitors use.
+    """
     manifest = json.loads((site / "manifest.json").read_text("utf-8"))
-    runtime = manifest["runtime"]
+    runtime = {**manifest["runtime"], "webgpu": None}
     yield element("worker.js", bundle(site, "worker.js").encode())
+    yield element("manifest.json", json.dumps({**manifest, "runtime": runtime}).encode())
     entries = [manifest["model"], runtime["script"], runtime["wasm"], *manifest["samples"]]
-    for name in ["manifest.json", *(entry["file"] for entry in entries), *manifest["credits"]]:
+    for name in [*(entry["file"] for entry in entries), *manifest["credits"]]:
         yield element(name, (site / name).read_bytes())
 
 

@@ -6,8 +6,8 @@ OpenVINO ignores the antialiasing without a word, and others reject it. Here eac
 rows that a result depends on and multiplies them with Pillow's own weights, whole numbers of 22 bits,
 a byte at a time: whole numbers come out the same on every machine.
 
-OpenVINO computes in 32 bits whatever the graph says, and some of that wrong (2026.4: doubles become
-floats; Div, Mod and ReduceSum of whole numbers go through floats). What is here avoids or mends that.
+OpenVINO computes in 32 bits whatever the graph says, and some of that wrong (2026.4: Div, Mod and
+ReduceSum of whole numbers go through floats). What is here avoids or mends that.
 """
 
 from __future__ import annotations
@@ -80,9 +80,8 @@ _CONSTANTS = f"""pre_0 = Constant <value = int64[1] {{0}}> ()
     pre_1 = Constant <value = int64[1] {{1}}> ()
     pre_2 = Constant <value = int64[1] {{2}}> ()
     pre_3 = Constant <value = int64[1] {{3}}> ()
-    pre_nought = Constant <value = double {{0.0}}> ()
-    pre_half = Constant <value = double {{0.5}}> ()
-    pre_one = Constant <value = double {{1.0}}> ()
+    pre_nought = Constant <value = int64 {{0}}> ()
+    pre_one = Constant <value = int64 {{1}}> ()
     pre_2_to_7 = Constant <value = int64 {{128}}> ()
     pre_2_to_8 = Constant <value = int64 {{256}}> ()
     pre_whole_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 8)}}}> ()
@@ -103,45 +102,38 @@ def _weights(side: str) -> str:
     """Which rows each result depends on, and by how much: int64 [out, taps] and uint8 [out, 3, taps].
 
     A triangle as wide as the scale, around the middle of the result; rows outside the picture count for
-    nothing. In whole numbers throughout: a weight is 2**22 times a quotient of two of them, which Pillow's
-    doubles round the same way while the divisor is below 2**22 (sides of 16,000 pixels and more).
+    nothing, and nor do those outside the triangle. So there may be more rows than have a weight: one is
+    taken before the triangle and one behind, and a runtime that divides as floats, a step off, loses none.
+    In whole numbers throughout: a weight is 2**22 times a quotient of two of them, which Pillow's doubles
+    round the same way while the divisor is below 2**22 (sides of 16,000 pixels and more). The WebGPU build
+    of onnxruntime-web has no doubles on the processor.
     """
-    return f"""pre_in_{side} = Cast <to = 11> (pre_{side})
-    pre_out_{side} = Cast <to = 11> (pre_fitted_{side})
-    pre_scale_{side} = Div (pre_in_{side}, pre_out_{side})
-    pre_reach_{side} = Max (pre_scale_{side}, pre_one)
-    pre_reach_up_{side} = Ceil (pre_reach_{side})
-    pre_diameter_{side} = Add (pre_reach_up_{side}, pre_reach_up_{side})
-    pre_count_{side} = Add (pre_diameter_{side}, pre_one)
+    return f"""pre_twice_fitted_{side} = Add (pre_fitted_{side}, pre_fitted_{side})
+    pre_wider_{side} = Max (pre_{side}, pre_fitted_{side})
+    pre_width_of_triangle_{side} = Add (pre_wider_{side}, pre_wider_{side})
+    pre_rows_under_{side} = Div (pre_width_of_triangle_{side}, pre_fitted_{side})
+    pre_count_{side} = Add (pre_rows_under_{side}, pre_2)
     pre_one_count_{side} = Squeeze (pre_count_{side})
     pre_taps_{side} = Range (pre_nought, pre_one_count_{side}, pre_one)
-    pre_one_out_{side} = Squeeze (pre_out_{side})
-    pre_results_{side} = Range (pre_nought, pre_one_out_{side}, pre_one)
-    pre_middles_{side} = Add (pre_results_{side}, pre_half)
-    pre_flat_centre_{side} = Mul (pre_middles_{side}, pre_scale_{side})
-    pre_centre_{side} = Unsqueeze (pre_flat_centre_{side}, pre_1)
-    pre_start_{side} = Sub (pre_centre_{side}, pre_reach_{side})
-    pre_start_up_{side} = Add (pre_start_{side}, pre_half)
-    pre_first_{side} = Floor (pre_start_up_{side})
-    pre_tap_row_{side} = Add (pre_first_{side}, pre_taps_{side})
-    pre_row_{side} = Cast <to = 7> (pre_tap_row_{side})
-    pre_twice_row_{side} = Add (pre_row_{side}, pre_row_{side})
-    pre_odd_row_{side} = Add (pre_twice_row_{side}, pre_1)
-    pre_flat_result_{side} = Cast <to = 7> (pre_results_{side})
+    pre_one_out_{side} = Squeeze (pre_fitted_{side})
+    pre_flat_result_{side} = Range (pre_nought, pre_one_out_{side}, pre_one)
     pre_result_{side} = Unsqueeze (pre_flat_result_{side}, pre_1)
     pre_twice_result_{side} = Add (pre_result_{side}, pre_result_{side})
     pre_odd_result_{side} = Add (pre_twice_result_{side}, pre_1)
-    pre_row_middle_{side} = Mul (pre_odd_row_{side}, pre_fitted_{side})
     pre_result_middle_{side} = Mul (pre_odd_result_{side}, pre_{side})
+    pre_start_{side} = Sub (pre_result_middle_{side}, pre_width_of_triangle_{side})
+    pre_start_inside_{side} = Max (pre_start_{side}, pre_0)
+    pre_first_{side} = Div (pre_start_inside_{side}, pre_twice_fitted_{side})
+    pre_row_{side} = Add (pre_first_{side}, pre_taps_{side})
+    pre_twice_row_{side} = Add (pre_row_{side}, pre_row_{side})
+    pre_odd_row_{side} = Add (pre_twice_row_{side}, pre_1)
+    pre_row_middle_{side} = Mul (pre_odd_row_{side}, pre_fitted_{side})
     pre_offset_{side} = Sub (pre_row_middle_{side}, pre_result_middle_{side})
     pre_distance_{side} = Abs (pre_offset_{side})
-    pre_wider_{side} = Max (pre_{side}, pre_fitted_{side})
-    pre_width_of_triangle_{side} = Add (pre_wider_{side}, pre_wider_{side})
     pre_below_{side} = Sub (pre_width_of_triangle_{side}, pre_distance_{side})
     pre_triangle_{side} = Max (pre_below_{side}, pre_0)
     pre_last_{side} = Sub (pre_{side}, pre_1)
-    pre_not_before_{side} = Max (pre_row_{side}, pre_0)
-    pre_index_{side} = Min (pre_not_before_{side}, pre_last_{side})
+    pre_index_{side} = Min (pre_row_{side}, pre_last_{side})
     pre_inside_{side} = Equal (pre_index_{side}, pre_row_{side})
     pre_raw_{side} = Where (pre_inside_{side}, pre_triangle_{side}, pre_0)
     pre_total_{side} = ReduceSum (pre_raw_{side}, pre_1)

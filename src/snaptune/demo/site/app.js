@@ -1,15 +1,17 @@
 /**
  * The page: puts its parts together and holds what little state there is.
- * @import { Engine, Progress } from './engine.js'
+ * @import { Progress } from './engine.js'
  * @import { Answer, Assets, Manifest, Sample } from './types.js'
  */
-import { asset, assetUrl, fetchAsset, inOneFile } from './assets.js';
+import { assetUrl, fetchAsset } from './assets.js';
+import { listenToBadge, showBadge } from './badge.js';
 import { closeCamera, listCameras, openCamera, snapshot, tracks, watch } from './camera.js';
 import { showCard } from './card.js';
-import { byId, make, megabytes } from './dom.js';
-import { startEngine, wantedThreads } from './engine.js';
+import { choose, classify, classifyFrame, startDevices } from './devices.js';
+import { breakable, byId, make, megabytes } from './dom.js';
 import { settle } from './offline.js';
-import { showAnswer } from './results.js';
+import { smoothed } from './probabilities.js';
+import { listenToBars, showAnswer } from './results.js';
 import { runSelfTest } from './selftest.js';
 import { allowTeaching, forgetNews, listenToTeacher } from './teach.js';
 
@@ -20,14 +22,13 @@ const notice = byId('notice', HTMLElement);
 
 /** @type {Manifest} */
 let manifest;
-/** @type {Promise<Engine>} */
-let engine;
 let shown = 0;
 /** @type {Blob | null} the still picture on show; null while there is none or the camera runs */
 let still = null;
 /** @type {AbortController | null} */
 let watching = null;
 let mirrored = true;
+let smoothing = true;
 
 /** @param {unknown} error */
 function complain(error) {
@@ -56,7 +57,7 @@ async function showPicture(blob, truth = null) {
   forgetNews();
   shown += 1;
   const turn = shown;
-  const answer = await (await engine).classify(blob);
+  const answer = await classify(blob);
   if (turn === shown) present(answer, truth, false);
 }
 
@@ -99,7 +100,7 @@ function sampleButton(sample) {
   const image = make('img', '');
   image.src = assetUrl(sample.file);
   image.alt = '';
-  const button = make('button', '', image, make('span', '', sample.label));
+  const button = make('button', '', image, make('span', '', ...breakable(sample.label)));
   button.type = 'button';
   button.setAttribute('aria-pressed', 'false');
   button.addEventListener('click', () => act(() => showSample(sample, button)));
@@ -115,17 +116,18 @@ async function startCamera(deviceId) {
   await openCamera(video, deviceId);
   const running = (watching = new AbortController());
   still = null;
-  tracks(video)[0].addEventListener('ended', () => act(async () => loseCamera()));
+  const [track] = tracks(video);
+  track.addEventListener('ended', () => act(async () => loseCamera()));
+  mirrored = track.getSettings().facingMode !== 'environment'; // a camera that looks away shows no mirror image
   shown += 1;
   showCamera(true);
   await offerCameras();
-  const { classify } = await engine;
-  const rate = rateMeter();
+  const [rate, calm] = [rateMeter(), smoother()];
   await watch(video, running.signal, async (frame, grabMs) => {
-    const answer = await classify(frame);
+    const answer = await classifyFrame(frame);
+    if (!answer || running.signal.aborted) return;
     answer.times.read += grabMs;
-    if (running.signal.aborted) return;
-    present(answer, null, true);
+    present({ ...answer, probabilities: calm(answer.probabilities) }, null, true);
     byId('rate', HTMLElement).textContent = `${rate().toFixed(1)} frames a second`;
   });
 }
@@ -145,7 +147,7 @@ function stopCamera() {
 /** @param {boolean} on */
 function showCamera(on) {
   video.hidden = byId('camera-actions', HTMLElement).hidden = byId('rate', HTMLElement).hidden = !on;
-  byId('camera', HTMLElement).textContent = on ? 'Stop the camera' : 'Use the camera';
+  byId('camera', HTMLElement).textContent = on ? 'Stop camera' : 'Use the camera';
   byId('rate', HTMLElement).textContent = '';
   if (on) picture.hidden = byId('invite', HTMLElement).hidden = true;
   else byId('invite', HTMLElement).hidden = !picture.hidden;
@@ -174,6 +176,19 @@ function rateMeter() {
   };
 }
 
+/** Averages over the last frames while the user wants it. */
+function smoother() {
+  /** @type {number[]} */
+  let average = [];
+  let last = performance.now();
+  return (/** @type {number[]} */ next) => {
+    const now = performance.now();
+    average = smoothed(smoothing ? average : [], next, now - last);
+    last = now;
+    return average;
+  };
+}
+
 /** @param {string} id @param {boolean} on */
 function press(id, on) {
   byId(id, HTMLElement).setAttribute('aria-pressed', String(on));
@@ -184,6 +199,11 @@ function mirror(on) {
   mirrored = on;
   video.classList.toggle('mirrored', on);
   press('mirror', on);
+}
+
+function toggleSmoothing() {
+  smoothing = !smoothing;
+  press('smooth', smoothing);
 }
 
 async function pause() {
@@ -203,23 +223,15 @@ async function start() {
   await settle();
   manifest = await (await fetchAsset('manifest.json')).json();
   showCard(manifest);
+  listenToBars();
   listenToTeacher(manifest.class_names, async () => still ?? snapshot(video));
-  engine = load();
+  const ready = startDevices(manifest, progressBar(), showBadge);
   showSamples();
-  const ready = await engine;
+  await ready;
   byId('loading', HTMLElement).hidden = true;
-  showEngine(ready);
-  listenToTest(ready);
-}
-
-function load() {
-  const { script, wasm } = manifest.runtime;
-  const assets = {
-    script: assetUrl(script.file),
-    wasm: asset(wasm),
-    model: asset(manifest.model),
-  };
-  return startEngine(assetUrl('worker.js'), assets, progressBar());
+  listenToBadge((choice) => act(() => choose(choice)));
+  listenToTest();
+  choose('auto').catch(complain);
 }
 
 /** @returns {(progress: Progress | null) => void} */
@@ -243,37 +255,13 @@ function partText({ part, loaded, total, kept }) {
   return `${part} ${megabytes(loaded)} of ${megabytes(total)}${kept ? ', kept from last time' : ''}`;
 }
 
-/** @param {Engine} ready */
-function showEngine({ threads }) {
-  byId('engine', HTMLElement).hidden = false;
-  byId('engine-name', HTMLElement).textContent = `WebAssembly · ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
-  byId('engine-why', HTMLElement).textContent = whyThreads(threads);
-}
-
-/** @param {number} threads */
-function whyThreads(threads) {
-  const cores = navigator.hardwareConcurrency || 1;
-  if (threads > 1) return `The model runs on the processor, in ${threads} threads; this device offers ${cores}.`;
-  if (cores === 1) return 'The model runs on the processor, in one thread: this device offers no more.';
-  if (wantedThreads() > 1) return 'The model runs in one thread, because starting it with several failed.';
-  const reason = inOneFile
-    ? 'which this page, all in one file, is not.'
-    : 'and this server does not send the headers for that (Cross-Origin-Opener-Policy and ' +
-      'Cross-Origin-Embedder-Policy). snaptune demo --serve does.';
-  return (
-    `The model runs in one of ${cores} possible threads: ` +
-    `browsers let threads share memory only on isolated pages, ${reason}`
-  );
-}
-
-/** @param {Engine} ready */
-function listenToTest(ready) {
+function listenToTest() {
   const button = byId('test', HTMLButtonElement);
   button.disabled = false;
   button.addEventListener('click', () =>
     act(async () => {
       button.disabled = true;
-      await runSelfTest(ready, manifest).finally(() => (button.disabled = false));
+      await runSelfTest(classify, manifest).finally(() => (button.disabled = false));
     }),
   );
 }
@@ -291,6 +279,7 @@ function listenToUser() {
   );
   byId('pause', HTMLElement).addEventListener('click', () => act(pause));
   byId('freeze', HTMLElement).addEventListener('click', () => act(freeze));
+  byId('smooth', HTMLElement).addEventListener('click', toggleSmoothing);
   byId('mirror', HTMLElement).addEventListener('click', () => mirror(!mirrored));
 }
 

@@ -1,7 +1,7 @@
 /**
  * Where the page's files are. Normally they lie beside it; a page in one file carries them inside itself, as
  * base64 in script elements.
- * @import { FileEntry, Asset } from './types.js'
+ * @import { Asset, Assets, Device, FileEntry, Manifest } from './types.js'
  */
 
 /** Whether this page carries everything inside itself. */
@@ -19,10 +19,20 @@ export function assetUrl(file) {
 }
 
 /**
+ * What a worker needs to run the model.
+ * @param {Manifest} manifest @param {Device} device @returns {Assets}
+ */
+export function engineAssets({ model, runtime }, device) {
+  const files = device === 'webgpu' ? runtime.webgpu : runtime;
+  if (!files) throw new Error('This page does not carry the runtime for WebGPU.');
+  return { device, script: assetUrl(files.script.file), wasm: asset(files.wasm), model: asset(model) };
+}
+
+/**
  * What the worker needs to fetch a file and to check it.
  * @param {FileEntry} entry @returns {Asset}
  */
-export function asset(entry) {
+function asset(entry) {
   return { ...entry, url: assetUrl(entry.file) };
 }
 

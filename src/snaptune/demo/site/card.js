@@ -1,6 +1,6 @@
 /**
  * The panel about the model.
- * @import { Manifest } from './types.js'
+ * @import { Manifest, Runtime, RuntimeFiles } from './types.js'
  */
 import { assetUrl, inOneFile } from './assets.js';
 import { byId, make, megabytes, percent } from './dom.js';
@@ -24,13 +24,23 @@ function rows(manifest) {
     ['Model', card.model_name],
     ['Accuracy', accuracyText(manifest)],
     [`${classNames.length} classes`, classNames.join(', ')],
-    ['Download', `model ${megabytes(model.bytes)}, runtime ${megabytes(runtime.wasm.bytes + runtime.script.bytes)}`],
+    ['Download', `model ${megabytes(model.bytes)}, runtime ${sizeOf(runtime)}${graphicsText(runtime)}`],
     ['SHA-256 of the model', model.sha256],
     ['Certificate', card.certificate],
     ['None of these', doubtText(manifest)],
     ['Note', card.note],
   ];
   return all.filter(([, text]) => text);
+}
+
+/** @param {RuntimeFiles} files */
+function sizeOf({ script, wasm }) {
+  return megabytes(script.bytes + wasm.bytes);
+}
+
+/** @param {Runtime} runtime */
+function graphicsText({ webgpu }) {
+  return webgpu ? `; ${sizeOf(webgpu)} more only where the graphics card is tried` : '';
 }
 
 /** @param {Manifest} manifest */

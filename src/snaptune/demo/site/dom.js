@@ -24,6 +24,14 @@ export function make(tag, className, ...children) {
   return element;
 }
 
+/**
+ * A class name that may be broken behind an underscore; how it is spoken or copied stays the same.
+ * @param {string} name @returns {(Node | string)[]}
+ */
+export function breakable(name) {
+  return name.split(/(?<=_)/).flatMap((part, index) => (index ? [make('wbr', ''), part] : [part]));
+}
+
 /** @param {number} share @returns {string} 0.9731 → '97.3 %' */
 export function percent(share) {
   return `${(100 * share).toFixed(1)} %`;

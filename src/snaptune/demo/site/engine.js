@@ -1,16 +1,22 @@
 /**
  * The page's end of the worker: starts it, tells how far it is, and asks it for answers.
- * @import { Answer, Assets, FromWorker, ToWorker } from './types.js'
+ * @import { Answer, Assets, Device, FromWorker, ToWorker } from './types.js'
  */
 
-const STUCK_AFTER_MS = 45_000;
+/** Compiling shaders takes long, and the page works meanwhile. @type {Record<Device, number>} */
+const STUCK_AFTER_S = { wasm: 45, webgpu: 120 };
 
 /** @typedef {Extract<FromWorker, {type: 'progress'}>} Progress */
 /**
  * @typedef {object} Engine
+ * @property {Device} device
  * @property {number} threads how many really run
  * @property {(picture: Blob | ImageBitmap) => Promise<Answer>} classify
+ * @property {() => void} stop end the worker, which gives its memory back; what was asked of it fails
  */
+
+/** The engine failed, and not the picture. */
+export class EngineError extends Error {}
 
 /** The threads to ask for: the browser has more than one only on an isolated page. */
 export function wantedThreads() {
@@ -25,7 +31,7 @@ export function wantedThreads() {
  * @returns {Promise<Engine>}
  */
 export async function startEngine(script, assets, onProgress) {
-  const threads = wantedThreads();
+  const threads = assets.device === 'wasm' ? wantedThreads() : 1; // beside a graphics card, one does the resizing
   try {
     return await startWorker(script, assets, threads, onProgress);
   } catch (error) {
@@ -54,11 +60,12 @@ function startWorker(script, assets, threads, onProgress) {
       if (data.type === 'progress') onProgress(data);
       if (data.type === 'starting') {
         onProgress(null);
-        alarm = setTimeout(() => fail('The model did not start within 45 seconds.'), STUCK_AFTER_MS);
+        const seconds = STUCK_AFTER_S[assets.device];
+        alarm = setTimeout(() => fail(`The model did not start within ${seconds} seconds.`), 1000 * seconds);
       }
       if (data.type === 'failed' || data.type === 'ready') clearTimeout(alarm);
       if (data.type === 'failed') fail(data.message);
-      if (data.type === 'ready') resolve({ threads: data.threads, classify: caller(worker) });
+      if (data.type === 'ready') resolve({ device: assets.device, threads: data.threads, ...caller(worker) });
     };
     send(worker, { type: 'load', assets, threads });
   });
@@ -76,10 +83,11 @@ function bound(script) {
 
 /**
  * Pairs each question with its answer.
- * @param {Worker} worker @returns {(picture: Blob | ImageBitmap) => Promise<Answer>}
+ * @param {Worker} worker @returns {Pick<Engine, 'classify' | 'stop'>}
  */
 function caller(worker) {
   let last = 0;
+  let stopped = false;
   /** @type {Map<number, {resolve: (answer: Answer) => void, reject: (error: Error) => void}>} */
   const waiting = new Map();
   worker.onmessage = (/** @type {MessageEvent<FromWorker>} */ { data }) => {
@@ -87,18 +95,24 @@ function caller(worker) {
     const asker = waiting.get(data.id);
     waiting.delete(data.id);
     if (data.type === 'answer') asker?.resolve(data);
-    else asker?.reject(new Error(data.message));
+    else asker?.reject(data.broken ? new EngineError(data.message) : new Error(data.message));
   };
-  worker.onerror = () => {
-    for (const asker of waiting.values()) asker.reject(new Error('The model stopped unexpectedly. Reload the page.'));
+  const stop = () => {
+    worker.terminate();
+    stopped = true;
+    for (const asker of waiting.values()) asker.reject(new EngineError('The model stopped unexpectedly. Reload the page.'));
     waiting.clear();
   };
-  return (picture) =>
+  worker.onerror = stop;
+  /** @param {Blob | ImageBitmap} picture @returns {Promise<Answer>} */
+  const classify = (picture) =>
     new Promise((resolve, reject) => {
+      if (stopped) return reject(new EngineError('The model stopped. Reload the page.'));
       last += 1;
       waiting.set(last, { resolve, reject });
       send(worker, { type: 'classify', id: last, picture }, picture instanceof ImageBitmap ? [picture] : []);
     });
+  return { classify, stop };
 }
 
 /** @param {Worker} worker @param {ToWorker} message @param {Transferable[]} [transfer] */

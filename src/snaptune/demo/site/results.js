@@ -1,25 +1,19 @@
 /**
  * The answer: the winner, the bars and the times.
+ * @import { Ranked } from './probabilities.js'
  * @import { Answer, Times } from './types.js'
  */
 import { byId, make, percent } from './dom.js';
+import { rank } from './probabilities.js';
 
-const BARS = 5;
+const [FEW, MANY] = [5, 20];
 const SPEAK_EVERY_MS = 2000;
 
-/** @typedef {{name: string, share: number}} Ranked */
-
+/** @type {Ranked[]} */
+let bars = [];
+let manyBars = false;
 let spoken = '';
 let spokenAt = -Infinity;
-
-/**
- * Classes with their probabilities, most probable first.
- * @param {number[]} probabilities @param {string[]} classNames @returns {Ranked[]}
- */
-export function rank(probabilities, classNames) {
-  const pairs = probabilities.map((share, index) => ({ name: classNames[index], share }));
-  return pairs.sort((a, b) => b.share - a.share);
-}
 
 /**
  * Whether the most probable class is too unsure to be the answer; the command line decides it in the same way.
@@ -42,7 +36,8 @@ export function showAnswer(answer, classNames, { threshold, truth, live }) {
   byId('winner', HTMLElement).textContent = winner;
   if (unsure) showDoubt(ranked[0], Number(threshold), truth);
   else showVerdict(ranked[0], truth);
-  showBars(ranked.slice(0, BARS));
+  bars = ranked;
+  showBars();
   byId('times', HTMLElement).textContent = timesText(answer.times);
   speak(unsure ? `${winner}; closest is ${name}, ${percent(share)}` : `${name}, ${percent(share)}`, winner, live);
 }
@@ -65,12 +60,26 @@ function showDoubt({ name, share }, threshold, truth) {
   byId('verdict', HTMLElement).textContent = truth === null ? why : `${why} True label: ${truth}`;
 }
 
-/** @param {Ranked[]} ranked */
-function showBars(ranked) {
-  const bars = byId('bars', HTMLElement);
-  while (bars.children.length > ranked.length) bars.lastElementChild?.remove();
-  while (bars.children.length < ranked.length) bars.append(emptyBar());
-  ranked.forEach((entry, index) => fillBar(bars.children[index], entry));
+/** Let the user see more than the most probable classes. */
+export function listenToBars() {
+  byId('more', HTMLElement).addEventListener('click', () => {
+    manyBars = !manyBars;
+    showBars();
+  });
+}
+
+function showBars() {
+  const list = byId('bars', HTMLElement);
+  const shown = bars.slice(0, manyBars ? MANY : FEW);
+  while (list.children.length > shown.length) list.lastElementChild?.remove();
+  while (list.children.length < shown.length) list.append(emptyBar());
+  shown.forEach((entry, index) => fillBar(list.children[index], entry));
+  byId('more', HTMLElement).hidden = bars.length <= FEW;
+  byId('more', HTMLElement).textContent = manyBars ? `First ${FEW} only` : moreText();
+}
+
+function moreText() {
+  return bars.length > MANY ? `First ${MANY} of ${bars.length} classes` : `All ${bars.length} classes`;
 }
 
 function emptyBar() {

@@ -1,24 +1,24 @@
 /**
  * Shows the user that this browser's answers are those that the model file gave when the page was made.
- * @import { Engine } from './engine.js'
- * @import { Manifest, Sample } from './types.js'
+ * @import { Answer, Manifest, Sample } from './types.js'
  */
 import { fetchAsset } from './assets.js';
 import { byId, make } from './dom.js';
-import { rank } from './results.js';
+import { largestDifference, rank } from './probabilities.js';
 
+/** @typedef {(picture: Blob) => Promise<Answer>} Ask */
 /** @typedef {{sample: Sample, expected: string, found: string, difference: number}} Replay */
 
 /**
  * Replay every sample.
- * @param {Engine} engine @param {Manifest} manifest @param {(done: number) => void} onProgress
+ * @param {Ask} ask @param {Manifest} manifest @param {(done: number) => void} onProgress
  * @returns {Promise<Replay[]>}
  */
-export async function replay(engine, { samples, class_names: classNames }, onProgress) {
+export async function replay(ask, { samples, class_names: classNames }, onProgress) {
   const replays = [];
   for (const sample of samples) {
     const picture = await (await fetchAsset(sample.file)).blob();
-    const { probabilities } = await engine.classify(picture);
+    const { probabilities } = await ask(picture);
     replays.push({
       sample,
       expected: rank(sample.probabilities, classNames)[0].name,
@@ -30,16 +30,11 @@ export async function replay(engine, { samples, class_names: classNames }, onPro
   return replays;
 }
 
-/** @param {number[]} a @param {number[]} b */
-export function largestDifference(a, b) {
-  return Math.max(...a.map((value, index) => Math.abs(value - b[index])));
-}
-
-/** @param {Engine} engine @param {Manifest} manifest */
-export async function runSelfTest(engine, manifest) {
+/** @param {Ask} ask @param {Manifest} manifest */
+export async function runSelfTest(ask, manifest) {
   const text = byId('test-result', HTMLElement);
   const total = manifest.samples.length;
-  const replays = await replay(engine, manifest, (done) => (text.textContent = `${done} of ${total}…`));
+  const replays = await replay(ask, manifest, (done) => (text.textContent = `${done} of ${total}…`));
   text.textContent = summary(replays, manifest.tolerance);
   const table = byId('test-table', HTMLElement);
   table.replaceChildren(tableOf(replays));

@@ -1,6 +1,6 @@
 /** Lets the user say what a picture shows, keeps it in this tab, and hands all of them out as a zip. */
 import { newGroup, toZip } from './collection.js';
-import { byId, make } from './dom.js';
+import { breakable, byId, make } from './dom.js';
 
 /** @typedef {import('./collection.js').Labelled} Labelled */
 
@@ -50,7 +50,7 @@ function listItem(labelled) {
   const image = make('img', '');
   image.src = URL.createObjectURL(labelled.picture);
   image.alt = '';
-  const button = make('button', '', image, make('span', '', labelled.label));
+  const button = make('button', '', image, make('span', '', ...breakable(labelled.label)));
   button.type = 'button';
   button.title = 'Remove this picture';
   button.setAttribute('aria-label', `Remove ${labelled.label}`);

@@ -24,11 +24,28 @@ export interface Card {
   certificate: string;
 }
 
+/** What the model runs on: the processor, or the graphics card. */
+export type Device = "wasm" | "webgpu";
+
+/** What the user wants it to run on. */
+export type Choice = Device | "auto";
+
+export interface RuntimeFiles {
+  script: FileEntry;
+  wasm: FileEntry;
+}
+
+export interface Runtime extends RuntimeFiles {
+  version: string;
+  /** Fetched only where WebGPU is tried; a page in one file does not carry them. */
+  webgpu: RuntimeFiles | null;
+}
+
 export interface Manifest {
   card: Card;
   class_names: string[];
   model: FileEntry;
-  runtime: { version: string; script: FileEntry; wasm: FileEntry };
+  runtime: Runtime;
   samples: Sample[];
   tolerance: number;
   unknown_threshold: number | null;
@@ -44,6 +61,7 @@ export interface Asset extends FileEntry {
 }
 
 export interface Assets {
+  device: Device;
   script: string;
   wasm: Asset;
   model: Asset;
@@ -71,7 +89,8 @@ export type FromWorker =
   | { type: "ready"; threads: number }
   | { type: "failed"; message: string }
   | ({ type: "answer"; id: number } & Answer)
-  | { type: "refused"; id: number; message: string };
+  /** `broken` where it was the engine that failed and not the picture. */
+  | { type: "refused"; id: number; message: string; broken: boolean };
 
 /** The part of a service worker's world that sw.js uses; TypeScript cannot load its own beside the page's. */
 export interface ServiceWorkerScope {

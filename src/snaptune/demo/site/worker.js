@@ -1,6 +1,6 @@
 /**
  * Runs the model, so that the page never waits for it.
- * @import { Answer, Assets, FromWorker, ToWorker } from './types.js'
+ * @import { Answer, Assets, Device, FromWorker, ToWorker } from './types.js'
  * @import { InferenceSession } from 'onnxruntime-web'
  */
 import { download } from './download.js';
@@ -11,6 +11,9 @@ let ort;
 /** @type {InferenceSession} */
 let session;
 let queue = Promise.resolve();
+
+/** The runtime failed, and not the picture. */
+class BrokenError extends Error {}
 
 /** @param {FromWorker} message */
 function say(message) {
@@ -25,7 +28,7 @@ async function load(assets, threads) {
   ort.env.logLevel = 'error';
   ort.env.wasm.wasmBinary = runtime.buffer;
   ort.env.wasm.numThreads = threads;
-  session = await start(model);
+  session = await start(model, assets.device);
   await run(new Uint8Array(3), 1, 1); // the first run is slow, and would fail here if the model cannot run
   say({ type: 'ready', threads: ort.env.wasm.numThreads });
 }
@@ -36,10 +39,10 @@ function fetchPart(part, assets) {
   return download(file, (loaded, kept) => say({ type: 'progress', part, loaded, total: file.bytes, kept }));
 }
 
-/** @param {Uint8Array} model */
-async function start(model) {
+/** @param {Uint8Array} model @param {Device} device */
+async function start(model, device) {
   try {
-    return await ort.InferenceSession.create(model, { executionProviders: ['wasm'] });
+    return await ort.InferenceSession.create(model, { executionProviders: [device] });
   } catch (error) {
     throw new Error(`The model cannot be started: ${textOf(error)}`);
   }
@@ -48,7 +51,9 @@ async function start(model) {
 /** @param {Uint8Array} rgb @param {number} width @param {number} height */
 async function run(rgb, width, height) {
   const image = new ort.Tensor('uint8', rgb, [height, width, 3]);
-  const { probs } = await session.run({ image });
+  const { probs } = await session.run({ image }).catch((error) => {
+    throw new BrokenError(`The model failed: ${textOf(error)}`);
+  });
   return Array.from(/** @type {Float32Array} */ (probs.data));
 }
 
@@ -72,7 +77,7 @@ async function answer(id, picture) {
   try {
     say({ type: 'answer', id, ...(await classify(picture)) });
   } catch (error) {
-    say({ type: 'refused', id, message: textOf(error) });
+    say({ type: 'refused', id, message: textOf(error), broken: error instanceof BrokenError });
   }
 }
 
