@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_JSON_BYTES = 64 * 2**20
-EXPORTED = {"onnx": "model.onnx", "openvino": "model.xml", "pt2": "model.pt2"}
+EXPORTED = {
+    "onnx": "model.onnx",
+    "openvino": "model.xml",
+    "pt2": "model.pt2",
+    "litert": "model.tflite",
+    "coreml": "model.mlpackage",
+    "tensorrt": "model-tensorrt.onnx",
+}
 """The formats of exported files, and the file's name in each."""
 
 

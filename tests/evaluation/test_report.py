@@ -9,7 +9,7 @@ from snaptune.evaluation.intervals import Estimate
 from snaptune.evaluation.plots import Series, line_chart, nice_ticks
 from snaptune.evaluation.report import Background, Epoch, Mistake, render, with_certificates
 from snaptune.evaluation.results import Predictions, summarise
-from snaptune.export.certificate import Accuracy, Certificate, Difference, Latency
+from snaptune.export.certificate import Accuracy, Certificate, Difference, Latency, Unverified
 
 EVIL = "<script>alert(1)</script>\"'&"
 
@@ -144,6 +144,7 @@ def test_an_exported_file_is_a_row_with_its_figures_and_remarks() -> None:
         ("Size", "22.5 MB"),
     ):
         assert f'<th scope="row">{name}</th><td>{value}</td>' in text
+    assert "cat differs most at: cat (4.0e-02)" in text
     assert "cat answers 1 pictures otherwise: cat (cat → cat)" in text
     assert "SHA-256 0123; torch cat" in text
 
@@ -158,6 +159,23 @@ def test_a_file_that_failed_says_so_and_why() -> None:
     text = page(allowed_drop=0.005, notes=())
     assert "<td>failed</td>" in text
     assert "int8 weights cost 0.8 (95 % interval -0.4 to 2.0, n = 132) points of accuracy" in text
+
+
+def test_a_file_that_nothing_here_runs_is_neither_passed_nor_failed() -> None:
+    unverified = Unverified(
+        file="model.mlpackage",
+        file_bytes=5_000_000,
+        sha256="4567",
+        versions={},
+        not_verified="No <runtime>.",
+        temperature=1.2,
+    )
+    alone: list[Certificate | Unverified] = [unverified]
+    for certificates in (alone, [*alone, certificate(file="model.onnx")]):
+        text = with_certificates(page(), certificates, 1.2)
+        assert "<td>not verified here</td>" in text
+        assert "model.mlpackage: not verified here. No &lt;runtime&gt;." in text
+    assert '<th scope="row">Same label</th><td></td><td>99.33 % of 149 pictures</td>' in text
 
 
 def test_a_file_of_another_calibration_is_to_be_exported_again() -> None:

@@ -5,15 +5,23 @@ import json
 import shutil
 from pathlib import Path
 from shutil import copytree, ignore_patterns
+from typing import Any
 
 import pytest
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.errors import ExportError
 from snaptune.export.awkward import awkward_pictures
+from snaptune.export.certificate import Certificate
 from snaptune.export.publish import export_run, slower
 from snaptune.run_folder import Run
 from snaptune.scoring import evaluate
+
+
+def exported(run: Run, dataset: ImageDataset, **asked: Any) -> Certificate:
+    certificate = export_run(run, dataset, **asked)
+    assert isinstance(certificate, Certificate)
+    return certificate
 
 
 def test_run_gets_a_model_and_a_certificate(
@@ -21,7 +29,7 @@ def test_run_gets_a_model_and_a_certificate(
 ) -> None:
     run = Run(tmp_path / "run")
     copytree(tiny_run.path, run.path, ignore=ignore_patterns("export"))
-    certificate = export_run(run, small_dataset)
+    certificate = exported(run, small_dataset)
     assert certificate.equal_top1 == 1
     saved = json.loads(run.certificate_file.read_text())
     assert saved["pictures"] == certificate.pictures > len(awkward_pictures())
@@ -31,7 +39,7 @@ def test_run_gets_a_model_and_a_certificate(
 
 
 def test_smaller_weights_are_judged_by_accuracy(tiny_run: Run, small_dataset: ImageDataset) -> None:
-    certificate = export_run(tiny_run, small_dataset, weights="fp16", max_drop=1.0)
+    certificate = exported(tiny_run, small_dataset, weights="fp16", max_drop=1.0)
     assert (certificate.weights, certificate.allowed_drop, certificate.notes) == ("fp16", 1.0, ())
     assert certificate.accuracy is not None
     assert certificate.accuracy.drop.n == certificate.pictures - len(awkward_pictures())
@@ -39,7 +47,7 @@ def test_smaller_weights_are_judged_by_accuracy(tiny_run: Run, small_dataset: Im
 
 
 def test_weights_that_lose_too_much_give_way_and_say_why(tiny_run: Run, small_dataset: ImageDataset) -> None:
-    certificate = export_run(tiny_run, small_dataset, weights="int8", max_drop=-1.0)
+    certificate = exported(tiny_run, small_dataset, weights="int8", max_drop=-1.0)
     assert certificate.weights == "fp32"
     assert [note[:10] for note in certificate.notes] == ["Not int8: ", "Not fp16: "]
     assert "points of accuracy; at most -100 are allowed." in certificate.notes[0]
@@ -47,7 +55,7 @@ def test_weights_that_lose_too_much_give_way_and_say_why(tiny_run: Run, small_da
 
 
 def test_force_writes_them_nevertheless(tiny_run: Run, small_dataset: ImageDataset) -> None:
-    certificate = export_run(tiny_run, small_dataset, weights="int8", max_drop=-1.0, force=True)
+    certificate = exported(tiny_run, small_dataset, weights="int8", max_drop=-1.0, force=True)
     assert certificate.weights == "int8"
     assert certificate.notes[0].startswith("Written with --force although: int8 weights cost ")
     assert certificate.sha256 == hashlib.sha256(tiny_run.onnx_file.read_bytes()).hexdigest()
@@ -83,9 +91,9 @@ def test_the_report_shows_the_certificate_whichever_comes_first(
     assert "model.onnx" not in run.report_file.read_text()
     assert json.loads(run.report_json.read_text())["exports"] == []
 
-    exported = export_run(run, small_dataset)
+    certificate = exported(run, small_dataset)
     page, figures = run.report_file.read_text(), run.report_json.read_text()
-    assert exported.sha256 in page
+    assert certificate.sha256 in page
     assert json.loads(figures)["exports"] == [json.loads(run.certificate_file.read_text())]
 
     evaluate(run, small_dataset)

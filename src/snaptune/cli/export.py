@@ -21,7 +21,8 @@ def add_to(commands: Commands) -> None:
         "--format",
         default="onnx",
         metavar="FORMAT",
-        help="onnx, openvino (needs the 'openvino' extra) or pt2 (torch.export) (default: onnx)",
+        help="onnx, pt2 (torch.export), openvino, litert or coreml (each an extra of that name), or tensorrt "
+        "(an ONNX file for trtexec) (default: onnx)",
     )
     add_weights(parser)
     parser.set_defaults(run=run)

@@ -12,7 +12,7 @@ from snaptune.data.dataset import ImageDataset
 from snaptune.data.splits import read_split
 from snaptune.demo.build import DemoCard, DemoSample, build_demo
 from snaptune.errors import DemoError
-from snaptune.export.certificate import Certificate
+from snaptune.export.certificate import Certificate, from_json
 from snaptune.export.runtime import OnnxClassifier, answer
 from snaptune.images.load import load_image
 from snaptune.run_folder import Run, read_json, read_text
@@ -75,9 +75,9 @@ def demo_card(run: Run, class_names: tuple[str, ...]) -> DemoCard:
 def _certificate(run: Run) -> str:
     """What the run's certificate says, once it is sure that it speaks of the file beside it."""
     path = run.certificate_file
-    certificate = Certificate.from_json(read_text(path), str(path)) if path.is_file() else None
+    certificate = from_json(read_text(path), str(path)) if path.is_file() else None
     digest = hashlib.sha256(run.onnx_file.read_bytes()).hexdigest()
-    if certificate is None or certificate.sha256 != digest:
+    if not isinstance(certificate, Certificate) or certificate.sha256 != digest:
         raise DemoError(
             f"'{run.onnx_file}' is not the file that '{path.name}' was written for. "
             f"Export the run again: snaptune export {run.path}"

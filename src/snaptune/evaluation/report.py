@@ -15,7 +15,7 @@ from snaptune.evaluation.calibration import CalibrationError
 from snaptune.evaluation.intervals import Estimate, percent
 from snaptune.evaluation.plots import Series, heat_map, interval_chart, line_chart, reliability_diagram
 from snaptune.evaluation.results import ClassScore, Confused, EvaluationReport, Hardship, Share, Trust
-from snaptune.export.certificate import Certificate
+from snaptune.export.certificate import NOT_VERIFIED, Certificate, Unverified
 
 MOST_CLASSES = 40
 """Rows of the confusion matrix that are drawn; with more classes, those with the most mistakes."""
@@ -60,7 +60,7 @@ class Background:
     mistakes: Sequence[Mistake]
     settings: Mapping[str, object]
     environment: Mapping[str, object]
-    certificates: Sequence[Certificate] = ()
+    certificates: Sequence[Certificate | Unverified] = ()
 
 
 def render(report: EvaluationReport, background: Background) -> str:
@@ -298,23 +298,23 @@ def _hardships(hardships: Sequence[Hardship]) -> str:
     return _section("Under worse conditions", note, body)
 
 
-def with_certificates(page: str, certificates: Sequence[Certificate], temperature: float) -> str:
+def with_certificates(page: str, certificates: Sequence[Certificate | Unverified], temperature: float) -> str:
     """A rendered page with these certificates in place of its own; `temperature` is the run's."""
     before, start, rest = page.partition(_EXPORTED[0])
     _, end, after = rest.partition(_EXPORTED[1])
     return f"{before}{start}{_exported(certificates, temperature)}{end}{after}" if end else page
 
 
-def _exported(certificates: Sequence[Certificate], temperature: float) -> str:
+def _exported(certificates: Sequence[Certificate | Unverified], temperature: float) -> str:
     """What was proven of each exported file, a column a file, and which pictures it answers otherwise."""
     if not certificates:
         return ""
     columns = [_proven(one) for one in certificates]
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{escape(column[name])}</td>" for column in columns)
+        + "".join(f"<td>{escape(column.get(name, ''))}</td>" for column in columns)
         + "</tr>"
-        for name in columns[0]
+        for name in max(columns, key=len)
     )
     head = _table_head(("What was compared", *(f"{one.file} ({one.weights})" for one in certificates)))
     note = (
@@ -327,8 +327,11 @@ def _exported(certificates: Sequence[Certificate], temperature: float) -> str:
     return _section("Exported files", note, f'{table}<ul class="note">{listed}</ul>')
 
 
-def _proven(one: Certificate) -> dict[str, str]:
+def _proven(one: Certificate | Unverified) -> dict[str, str]:
     """The rows of one file's column; what it is judged by stands beside what is allowed."""
+    size = f"{one.file_bytes / 1e6:.1f} MB"
+    if isinstance(one, Unverified):
+        return {"Judged": NOT_VERIFIED, "Size": size}
     by_answers, drop = one.allowed_drop is None, one.accuracy and one.accuracy.drop
     allowed = f" (allowed {one.allowed_difference:g})" if by_answers else ""
     interval = f"{100 * drop.low:.1f} to {100 * drop.high:.1f}, n = {drop.n}" if drop else ""
@@ -342,26 +345,39 @@ def _proven(one: Certificate) -> dict[str, str]:
         "Points of accuracy lost": f"{100 * drop.value:.1f} ({_INTERVAL} {interval}{points})" if drop else "",
         "One 640x480 picture, 1 thread": f"{latency.one_thread:.1f} ms" if latency else "",
         "All threads": f"{latency.all_threads:.1f} ms ({latency.threads})" if latency else "",
-        "Size": f"{one.file_bytes / 1e6:.1f} MB",
+        "Size": size,
     }
 
 
-def _remarks(one: Certificate, temperature: float) -> list[str]:
+def _remarks(one: Certificate | Unverified, temperature: float) -> list[str]:
     """Sentences on one file: what does not hold any more, who differs, what it was made and run with."""
-    remarks = [f"{one.file}: {note}" for note in one.notes] or list(filter(None, [one.problem()]))
+    remarks = [f"{one.file}: {note}" for note in one.notes]
+    if isinstance(one, Unverified):
+        remarks.insert(0, f"{one.file}: {NOT_VERIFIED}. {one.not_verified}")
+    elif not remarks and one.problem():
+        remarks.append(one.problem())
     if one.temperature != temperature:
         remarks.append(
             f"{one.file} was exported with temperature {one.temperature:.2f}; the run's is {temperature:.2f} "
             "since it was evaluated. Export it again."
         )
+    if isinstance(one, Certificate):
+        remarks += _who_differs(one)
+    made = ", ".join(f"{name} {number}" for name, number in one.versions.items())
+    return [*remarks, f"{one.file}: SHA-256 {one.sha256}; {made}"]
+
+
+def _who_differs(one: Certificate) -> list[str]:
+    """The pictures that get another label, and those whose probabilities lie furthest apart, by name."""
+    furthest = ", ".join(f"{row.name} ({row.difference:.1e})" for row in one.most_different)
+    sentences = [f"{one.file} differs most at: {furthest}"]
     if one.other_label:
         shown = ", ".join(
             f"{row.name} ({row.pytorch} → {row.exported})" for row in one.other_label[:MOST_NAMED]
         )
         more = ", …" if len(one.other_label) > MOST_NAMED else ""
-        remarks.append(f"{one.file} answers {len(one.other_label)} pictures otherwise: {shown}{more}")
-    made = ", ".join(f"{name} {number}" for name, number in one.versions.items())
-    return [*remarks, f"{one.file}: SHA-256 {one.sha256}; {made}"]
+        sentences.append(f"{one.file} answers {len(one.other_label)} pictures otherwise: {shown}{more}")
+    return sentences
 
 
 def _curves(epochs: Sequence[Epoch]) -> str:

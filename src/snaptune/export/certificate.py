@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from snaptune.errors import ExportError
@@ -15,6 +14,7 @@ ALLOWED_DIFFERENCE = 1e-3
 """Largest difference of a probability that a file with 32-bit weights may show."""
 
 SHOWN = 5
+NOT_VERIFIED = "not verified here"
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,46 @@ class Accuracy:
     drop: Estimate
 
 
-@dataclass(frozen=True)
-class Certificate:
+@dataclass(frozen=True, kw_only=True)
+class ExportedFile:
+    """Which file it is and what made it; `notes` are sentences for the user."""
+
+    file: str
+    file_bytes: int
+    sha256: str
+    versions: dict[str, str]
+    weights: str = "fp32"
+    notes: tuple[str, ...] = ()
+    temperature: float = 1.0
+    """What the run divided its logits by when it was exported; a later evaluation may have changed it."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def _size(self) -> str:
+        return f"({self.weights}, {self.file_bytes / 1e6:.1f} MB)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unverified(ExportedFile):
+    """A file that nothing here can run: what it answers is not known. It never counts as passed."""
+
+    not_verified: str
+    """Why not."""
+
+    def summary(self) -> str:
+        """For the terminal: one line, and one for each note."""
+        return "\n".join([f"{self.file} {self._size()}: {NOT_VERIFIED}. {self.not_verified}", *self.notes])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate(ExportedFile):
     """How far PyTorch and an exported file lie apart, and on what; differences are of probabilities.
 
     With 32-bit weights every answer must be PyTorch's. Smaller ones may change answers, but accuracy
     may drop by `allowed_drop` at most; that is None for 32 bits.
     """
 
-    file: str
-    file_bytes: int
-    sha256: str
     pictures: int
     equal_top1: float
     largest_difference: float
@@ -72,14 +101,9 @@ class Certificate:
     allowed_difference: float
     most_different: tuple[Difference, ...]
     other_label: tuple[Difference, ...]
-    versions: dict[str, str]
-    weights: str = "fp32"
     accuracy: Accuracy | None = None
     allowed_drop: float | None = None
     latency_ms: Latency | None = None
-    notes: tuple[str, ...] = ()
-    temperature: float = 1.0
-    """What the run divided its logits by when it was exported; a later evaluation may have changed it."""
 
     def check(self) -> None:
         """Raises `ExportError` where answers differ, or accuracy drops, by more than is allowed."""
@@ -97,7 +121,7 @@ class Certificate:
                 "Give labelled pictures, or use --weights fp32."
             )
         drop = self.accuracy.drop
-        if drop.value > allowed:
+        if not drop.value <= allowed:  # also where `allowed` is no number
             return (
                 f"{self.weights} weights cost {points(drop)} points of accuracy; at most {100 * allowed:g} "
                 "are allowed. Allow more with --max-drop, or write the file nevertheless with --force."
@@ -128,8 +152,8 @@ class Certificate:
     def summary(self) -> str:
         """For the terminal: one line, and one for each note."""
         parts = [
-            f"{self.pictures} pictures through PyTorch and {Path(self.file).name} "
-            f"({self.weights}, {self.file_bytes / 1e6:.1f} MB): {self.equal_top1:.2%} the same label, "
+            f"{self.pictures} pictures through PyTorch and {self.file} "
+            f"{self._size()}: {self.equal_top1:.2%} the same label, "
             f"largest difference of a probability {self.largest_difference:.1e}"
         ]
         if self.allowed_drop is None:
@@ -142,29 +166,28 @@ class Certificate:
             parts.append(str(self.latency_ms))
         return "\n".join(["; ".join(parts), *self.notes])
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
-    @classmethod
-    def from_json(cls, text: str, source: str) -> Certificate:
-        """What `to_json` gave; raises `ExportError` that names `source` for anything else."""
-        try:
-            values = json.loads(text)
-            accuracy, latency = values["accuracy"], values["latency_ms"]
-            lists = {name: _differences(values[name]) for name in ("most_different", "other_label")}
-            return cls(
-                **{
-                    **values,
-                    **lists,
-                    "accuracy": accuracy and Accuracy(**{**accuracy, "drop": Estimate(**accuracy["drop"])}),
-                    "latency_ms": latency and Latency(**latency),
-                    "notes": tuple(values["notes"]),
-                }
-            )
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ExportError(
-                f"'{source}' is not a certificate of this version of snaptune: {error}. Export the run again."
-            ) from error
+def from_json(text: str, source: str) -> Certificate | Unverified:
+    """What `to_json` gave; raises `ExportError` that names `source` for anything else."""
+    try:
+        values = json.loads(text)
+        values["notes"] = tuple(values["notes"])
+        return Unverified(**values) if "not_verified" in values else _certificate(values)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ExportError(
+            f"'{source}' is not a certificate of this version of snaptune: {error}. Export the run again."
+        ) from error
+
+
+def _certificate(values: dict[str, Any]) -> Certificate:
+    accuracy, latency = values["accuracy"], values["latency_ms"]
+    parts = {
+        "most_different": _differences(values["most_different"]),
+        "other_label": _differences(values["other_label"]),
+        "accuracy": accuracy and Accuracy(**{**accuracy, "drop": Estimate(**accuracy["drop"])}),
+        "latency_ms": latency and Latency(**latency),
+    }
+    return Certificate(**{**values, **parts})
 
 
 def _differences(rows: list[Mapping[str, Any]]) -> tuple[Difference, ...]:

@@ -10,6 +10,9 @@ from importlib.metadata import version
 from snaptune.errors import ExportError, RunError
 from snaptune.images.preprocess import Preprocess
 
+ANY_SIZE, PREPARED = "any size", "prepared"
+"""What a file takes: uint8 [height, width, 3], or [size, size, 3] that was resized and padded."""
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -22,6 +25,7 @@ class Metadata:
     preprocess: Preprocess
     model: str
     threshold: float | None = None
+    input: str = ANY_SIZE
     snaptune_version: str = version("snaptune")
 
     def to_properties(self) -> dict[str, str]:
@@ -31,6 +35,7 @@ class Metadata:
             "preprocess": self.preprocess.to_json(),
             "model": self.model,
             "unknown_threshold": json.dumps(self.threshold),
+            "input": self.input,
             "snaptune_version": self.snaptune_version,
         }
 
@@ -45,7 +50,16 @@ class Metadata:
             threshold = json.loads(properties["unknown_threshold"])
             if not isinstance(threshold, float | None):
                 raise ExportError(f"'{source}' holds a threshold that is not a number: {threshold!r}.")
-            return cls(tuple(names), recipe, properties["model"], threshold, properties["snaptune_version"])
+            if properties["input"] not in (ANY_SIZE, PREPARED):
+                raise ExportError(f"'{source}' takes no input of snaptune's: {properties['input']!r}.")
+            return cls(
+                tuple(names),
+                recipe,
+                properties["model"],
+                threshold,
+                properties["input"],
+                properties["snaptune_version"],
+            )
         except KeyError as error:
             raise ExportError(
                 f"'{source}' has no {error} in its metadata, so it was not exported by snaptune. "

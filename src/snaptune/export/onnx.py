@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from snaptune.errors import ExportError
-from snaptune.export.metadata import Metadata
-from snaptune.export.recipe import IR_VERSION, OPSET, recipe_graph, recipe_text
+from snaptune.export.metadata import ANY_SIZE, PREPARED, Metadata
+from snaptune.export.recipe import IR_VERSION, OPSET, prepared_text, recipe_graph, recipe_text
 from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import write_bytes
 
@@ -28,10 +28,9 @@ def export_onnx(classifier: TorchClassifier, path: Path, *, model_name: str) -> 
     return path
 
 
-def describe(classifier: TorchClassifier, model_name: str) -> Metadata:
-    return Metadata(
-        classifier.class_names, classifier.preprocess, model_name, classifier.calibration.threshold
-    )
+def describe(classifier: TorchClassifier, model_name: str, input: str = ANY_SIZE) -> Metadata:
+    threshold = classifier.calibration.threshold
+    return Metadata(classifier.class_names, classifier.preprocess, model_name, threshold, input)
 
 
 def network_graph(classifier: TorchClassifier) -> onnx.ModelProto:
@@ -61,9 +60,12 @@ def with_recipe(
 ) -> onnx.ModelProto:
     """The whole graph: the metadata's recipe (unless one is given) in front of a network.
 
+    Where the metadata says that pictures come prepared, only normalisation is left of it.
+
     The network takes `pixels` and gives `probs`.
     """
-    recipe = recipe or recipe_graph(recipe_text(metadata.preprocess))
+    text = prepared_text if metadata.input == PREPARED else recipe_text
+    recipe = recipe or recipe_graph(text(metadata.preprocess))
     network.ir_version = IR_VERSION
     whole = onnx.compose.merge_models(recipe, network, io_map=[("pre_pixels", "pixels")])
     del whole.opset_import[1:]  # merging lists the same one twice

@@ -1,4 +1,4 @@
-"""OpenVINO's format, made from the ONNX file: `model.xml` and, beside it, `model.bin`."""
+"""OpenVINO's format, made from the ONNX network: `model.xml` and, beside it, `model.bin`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from typing import Any
 import onnx
 
 from snaptune.errors import ExportError
+from snaptune.export.metadata import Metadata
+from snaptune.export.onnx import with_recipe
+from snaptune.export.recipe import recipe_graph, recipe_text
 
 EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 """Without it OpenVINO computes in 16 bits on some processors, and says nothing."""
@@ -15,11 +18,16 @@ EXACT = {"INFERENCE_PRECISION_HINT": "f32"}
 _SECTION = "snaptune"
 
 
-def to_openvino(onnx_path: Path, path: Path) -> Path:
-    """Write an ONNX file as `path` (.xml) and the weights beside it, with the same metadata."""
+def to_openvino(network: onnx.ModelProto, metadata: Metadata, path: Path) -> Path:
+    """Write the recipe and an ONNX network behind it as `path` (.xml) and the weights beside it.
+
+    The recipe computes in floats: OpenVINO spends more time on the byte products than on many a network.
+    """
     ov = _openvino()
-    model = ov.Core().read_model(onnx_path)
-    for prop in onnx.load(onnx_path).metadata_props:
+    recipe = recipe_graph(recipe_text(metadata.preprocess, in_float=True))
+    whole = with_recipe(network, metadata, recipe)
+    model = ov.Core().read_model(whole.SerializeToString())
+    for prop in whole.metadata_props:
         model.set_rt_info(prop.value, [_SECTION, prop.key])
     path.parent.mkdir(parents=True, exist_ok=True)
     ov.save_model(model, path, compress_to_fp16=False)

@@ -16,7 +16,13 @@ from snaptune.data.dataset import Ints
 from snaptune.data.prepared import Progress, silent
 from snaptune.errors import ExportError
 from snaptune.evaluation.comparison import paired_difference
-from snaptune.export.certificate import ALLOWED_DIFFERENCE, Accuracy, Certificate, Difference
+from snaptune.export.certificate import (
+    ALLOWED_DIFFERENCE,
+    Accuracy,
+    Certificate,
+    Difference,
+    Unverified,
+)
 from snaptune.export.metadata import Metadata
 from snaptune.export.opened import Answer, files_of, open_exported
 from snaptune.export.pictures import NamedPicture
@@ -45,6 +51,18 @@ def certify(
         means.append(float(_apart(expected, given[order]).mean()))
     certificate = _certificate(path, rows, means, _accuracy(pictures, rows), opened.library)
     return replace(certificate, temperature=classifier.calibration.temperature)
+
+
+def unverified(classifier: TorchClassifier, path: Path, reason: str, *libraries: str) -> Unverified:
+    """What can be said of a file that nothing here can run, made by `libraries`."""
+    return Unverified(
+        file=path.name,
+        file_bytes=_bytes_of(path),
+        sha256=_digest(path),
+        versions=_versions(*libraries),
+        temperature=classifier.calibration.temperature,
+        not_verified=reason,
+    )
 
 
 def _answers(
@@ -104,8 +122,8 @@ def _certificate(
     other = tuple(row for row in worst if row.pytorch != row.exported)
     return Certificate(
         file=path.name,
-        file_bytes=sum(file.stat().st_size for file in files_of(path)),
-        sha256=hashlib.sha256(b"".join(file.read_bytes() for file in files_of(path))).hexdigest(),
+        file_bytes=_bytes_of(path),
+        sha256=_digest(path),
         pictures=len(rows),
         equal_top1=1 - len(other) / len(rows),
         largest_difference=worst[0].difference,
@@ -114,6 +132,18 @@ def _certificate(
         most_different=tuple(worst[:SHOWN]),
         other_label=other,
         accuracy=accuracy,
-        versions={name: version(name) for name in dict.fromkeys((*_LIBRARIES, library))}
-        | {"python": platform.python_version()},
+        versions=_versions(library),
     )
+
+
+def _bytes_of(path: Path) -> int:
+    return sum(file.stat().st_size for file in files_of(path))
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files_of(path))).hexdigest()
+
+
+def _versions(*libraries: str) -> dict[str, str]:
+    found = {name: version(name) for name in dict.fromkeys((*_LIBRARIES, *libraries))}
+    return found | {"python": platform.python_version()}

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import tempfile
-import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -21,6 +18,8 @@ from onnxruntime.quantization import (  # type: ignore[import-untyped]
     quantize_static,
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process  # type: ignore[import-untyped]
+
+from snaptune.export.quiet import quiet
 
 PERCENTILE = 99.99
 """Share of each activation's values inside the 8-bit range; the rest are cut off."""
@@ -47,9 +46,7 @@ def quantised(
     `inputs` are normalised training pictures, float32 [1, 3, size, size], from which the ranges of the
     activations are taken. Nodes named `in_float` stay as they are.
     """
-    quiet = contextlib.redirect_stdout(io.StringIO())  # the quantiser prints what it does
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), quiet:
-        warnings.simplefilter("ignore")  # ONNX Runtime's quantiser divides empty histograms
+    with tempfile.TemporaryDirectory() as folder, quiet():
         plain, ready, result = (Path(folder) / name for name in ("plain.onnx", "ready.onnx", "int8.onnx"))
         onnx.save(network, plain)
         quant_pre_process(str(plain), str(ready), skip_symbolic_shape=True)

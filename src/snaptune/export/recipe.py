@@ -29,17 +29,24 @@ def recipe_graph(text: str) -> onnx.ModelProto:
     return model
 
 
-def recipe_text(preprocess: Preprocess) -> str:
+def recipe_text(preprocess: Preprocess, *, in_float: bool = False) -> str:
     """`Preprocess` in ONNX's text form: `fitted_size`, `resized`, `padded`, then normalisation.
 
-    From `image`, uint8 [height, width, 3], to `pre_pixels`, float32 [1, 3, size, size].
+    From `image`, uint8 [height, width, 3], to `pre_pixels`, float32 [1, 3, size, size]. With `in_float` the
+    weighted sums are whole numbers held by 32-bit floats: the same pixels from four times the memory, and
+    several times as fast where bytes are widened before they are multiplied (OpenVINO).
     """
     size = preprocess.size
-    mean, std = (_floats(values) for values in (preprocess.mean, preprocess.std))
+    weights, resampled, constants = (
+        (_float_weights, _float_resampled, _FLOAT_CONSTANTS)
+        if in_float
+        else (_byte_weights, _byte_resampled, _BYTE_CONSTANTS)
+    )
     return f"""
 <ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
 recipe (uint8[height, width, 3] image) => (float[1, 3, {size}, {size}] pre_pixels) {{
     {_CONSTANTS}
+    {constants}
     pre_size = Constant <value = int64[1] {{{size}}}> ()
     pre_shape = Shape (image)
     pre_height = Slice (pre_shape, pre_0, pre_1)
@@ -49,16 +56,18 @@ recipe (uint8[height, width, 3] image) => (float[1, 3, {size}, {size}] pre_pixel
     pre_twice_size = Add (pre_size, pre_size)
     {_fitted("height")}
     {_fitted("width")}
-    {_weights("height")}
-    {_weights("width")}
+    {_quotients("height")}
+    {_quotients("width")}
+    {weights("height")}
+    {weights("width")}
     pre_flat = Constant <value = int64[2] {{0, -1}}> ()
     pre_rows = Reshape (image, pre_flat)
-    {_resampled("height", "pre_rows")}
+    {resampled("height", "pre_rows")}
     pre_by_row = Concat <axis = 0> (pre_fitted_height, pre_width, pre_3)
     pre_short = Reshape (pre_resampled_height, pre_by_row)
     pre_turned = Transpose <perm = [1, 2, 0]> (pre_short)
     pre_columns = Reshape (pre_turned, pre_flat)
-    {_resampled("width", "pre_columns")}
+    {resampled("width", "pre_columns")}
     pre_by_column = Concat <axis = 0> (pre_1, pre_fitted_width, pre_3, pre_fitted_height)
     pre_small = Reshape (pre_resampled_width, pre_by_column)
     pre_channels_first = Transpose <perm = [0, 2, 3, 1]> (pre_small)
@@ -69,25 +78,49 @@ recipe (uint8[height, width, 3] image) => (float[1, 3, {size}, {size}] pre_pixel
     pre_margins = Concat <axis = 0> (pre_none, pre_before_height, pre_before_width,
         pre_none, pre_after_height, pre_after_width)
     pre_padded = Pad <mode = "edge"> (pre_float, pre_margins)
-    pre_mean = Constant <value = float[1, 3, 1, 1] {{{mean}}}> ()
-    pre_std = Constant <value = float[1, 3, 1, 1] {{{std}}}> ()
-    pre_centred = Sub (pre_padded, pre_mean)
-    pre_pixels = Div (pre_centred, pre_std)
+    {_normalised(preprocess)}
 }}"""
 
 
-_CONSTANTS = f"""pre_0 = Constant <value = int64[1] {{0}}> ()
-    pre_1 = Constant <value = int64[1] {{1}}> ()
-    pre_2 = Constant <value = int64[1] {{2}}> ()
-    pre_3 = Constant <value = int64[1] {{3}}> ()
-    pre_nought = Constant <value = int64 {{0}}> ()
-    pre_one = Constant <value = int64 {{1}}> ()
-    pre_2_to_7 = Constant <value = int64 {{128}}> ()
-    pre_2_to_8 = Constant <value = int64 {{256}}> ()
+def prepared_text(preprocess: Preprocess) -> str:
+    """What is left of the recipe for a prepared picture, uint8 [size, size, 3]: normalisation."""
+    size = preprocess.size
+    return f"""
+<ir_version: {IR_VERSION}, opset_import: ["" : {OPSET}]>
+recipe (uint8[{size}, {size}, 3] image) => (float[1, 3, {size}, {size}] pre_pixels) {{
+    pre_0 = Constant <value = int64[1] {{0}}> ()
+    pre_float = Cast <to = 1> (image)
+    pre_turned = Transpose <perm = [2, 0, 1]> (pre_float)
+    pre_padded = Unsqueeze (pre_turned, pre_0)
+    {_normalised(preprocess)}
+}}"""
+
+
+def _normalised(preprocess: Preprocess) -> str:
+    mean, std = (_floats(values) for values in (preprocess.mean, preprocess.std))
+    return f"""pre_mean = Constant <value = float[1, 3, 1, 1] {{{mean}}}> ()
+    pre_std = Constant <value = float[1, 3, 1, 1] {{{std}}}> ()
+    pre_centred = Sub (pre_padded, pre_mean)
+    pre_pixels = Div (pre_centred, pre_std)"""
+
+
+_CONSTANTS = """pre_0 = Constant <value = int64[1] {0}> ()
+    pre_1 = Constant <value = int64[1] {1}> ()
+    pre_2 = Constant <value = int64[1] {2}> ()
+    pre_3 = Constant <value = int64[1] {3}> ()
+    pre_nought = Constant <value = int64 {0}> ()
+    pre_one = Constant <value = int64 {1}> ()
+    pre_2_to_7 = Constant <value = int64 {128}> ()
+    pre_2_to_8 = Constant <value = int64 {256}> ()"""
+
+_BYTE_CONSTANTS = f"""pre_places = Constant <value = int64[3, 1] {{65536, 256, 1}}> ()
     pre_whole_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 8)}}}> ()
     pre_half_unit = Constant <value = int32 {{{2 ** (UNIT_BITS - 9)}}}> ()
-    pre_256 = Constant <value = int32 {{256}}> ()
-    pre_places = Constant <value = int64[3, 1] {{65536, 256, 1}}> ()"""
+    pre_256 = Constant <value = int32 {{256}}> ()"""
+
+_FLOAT_CONSTANTS = f"""pre_float_half = Constant <value = float {{0.5}}> ()
+    pre_inverse_unit = Constant <value = float {{{2.0 ** (8 - UNIT_BITS)}}}> ()
+    pre_256th = Constant <value = float {{{1 / 256}}}> ()"""
 
 
 def _fitted(side: str) -> str:
@@ -98,8 +131,8 @@ def _fitted(side: str) -> str:
     pre_fitted_{side} = Max (pre_rounded_{side}, pre_1)"""
 
 
-def _weights(side: str) -> str:
-    """Which rows each result depends on, and by how much: int64 [out, taps] and uint8 [out, 3, taps].
+def _quotients(side: str) -> str:
+    """Which rows each result depends on, and by how much: int64 [out, taps], and three digits of base 256.
 
     A triangle as wide as the scale, around the middle of the result; rows outside the picture count for
     nothing, and nor do those outside the triangle. So there may be more rows than have a weight: one is
@@ -146,13 +179,7 @@ def _weights(side: str) -> str:
     pre_lowest_up_{side} = Add (pre_lowest_{side}, pre_total_{side})
     {_digit("low", f"pre_lowest_up_{side}", side)}
     pre_upper_{side} = Mul (pre_digit_high_{side}, pre_2_to_8)
-    pre_upper_two_{side} = Add (pre_upper_{side}, pre_digit_middle_{side})
-    pre_upper_placed_{side} = Mul (pre_upper_two_{side}, pre_2_to_8)
-    pre_whole_{side} = Add (pre_upper_placed_{side}, pre_digit_low_{side})
-    pre_lines_{side} = Unsqueeze (pre_whole_{side}, pre_1)
-    pre_shifted_{side} = Div (pre_lines_{side}, pre_places)
-    pre_byte_{side} = Mod (pre_shifted_{side}, pre_2_to_8)
-    pre_bytes_{side} = Cast <to = 2> (pre_byte_{side})"""
+    pre_upper_two_{side} = Add (pre_upper_{side}, pre_digit_middle_{side})"""
 
 
 def _digit(name: str, numerator: str, side: str) -> str:
@@ -174,7 +201,43 @@ def _digit(name: str, numerator: str, side: str) -> str:
     pre_rest_{suffix} = Sub ({numerator}, pre_taken_{suffix})"""
 
 
-def _resampled(side: str, rows: str) -> str:
+def _byte_weights(side: str) -> str:
+    """uint8 [out, 3, taps]: the digits, once the lowest was rounded up to 256 or not."""
+    return f"""pre_upper_placed_{side} = Mul (pre_upper_two_{side}, pre_2_to_8)
+    pre_whole_{side} = Add (pre_upper_placed_{side}, pre_digit_low_{side})
+    pre_lines_{side} = Unsqueeze (pre_whole_{side}, pre_1)
+    pre_shifted_{side} = Div (pre_lines_{side}, pre_places)
+    pre_byte_{side} = Mod (pre_shifted_{side}, pre_2_to_8)
+    pre_bytes_{side} = Cast <to = 2> (pre_byte_{side})"""
+
+
+def _float_weights(side: str) -> str:
+    """float32 [out, 1, taps], twice: the upper two digits in units of 2**14, and the lowest in 256ths."""
+    return f"""pre_lines_upper_{side} = Unsqueeze (pre_upper_two_{side}, pre_1)
+    pre_float_upper_{side} = Cast <to = 1> (pre_lines_upper_{side})
+    pre_weights_upper_{side} = Mul (pre_float_upper_{side}, pre_inverse_unit)
+    pre_lines_low_{side} = Unsqueeze (pre_digit_low_{side}, pre_1)
+    pre_float_low_{side} = Cast <to = 1> (pre_lines_low_{side})
+    pre_weights_low_{side} = Mul (pre_float_low_{side}, pre_256th)"""
+
+
+def _float_resampled(side: str, rows: str) -> str:
+    """`_byte_resampled` in 32-bit floats, which hold every number here: none has more than 24 bits.
+
+    That is so up to 256 rows a result, in pictures 127 times as large as the square.
+    """
+    return f"""pre_wide_{side} = Cast <to = 1> ({rows})
+    pre_gathered_{side} = Gather <axis = 0> (pre_wide_{side}, pre_index_{side})
+    pre_high_middle_{side} = MatMul (pre_weights_upper_{side}, pre_gathered_{side})
+    pre_low_{side} = MatMul (pre_weights_low_{side}, pre_gathered_{side})
+    pre_carried_{side} = Floor (pre_low_{side})
+    pre_carried_placed_{side} = Mul (pre_carried_{side}, pre_inverse_unit)
+    pre_sum_{side} = Add (pre_high_middle_{side}, pre_carried_placed_{side})
+    pre_sum_up_{side} = Add (pre_sum_{side}, pre_float_half)
+    pre_resampled_{side} = Floor (pre_sum_up_{side})"""
+
+
+def _byte_resampled(side: str, rows: str) -> str:
     """One pass over `rows`, uint8 [in, any] to [out, any]; halves are rounded up, as Pillow does.
 
     Of the lowest digit's product only the carry counts, so that no number passes 24 bits, which OpenVINO

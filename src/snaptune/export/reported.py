@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from snaptune.evaluation.report import with_certificates
-from snaptune.export.certificate import Certificate
+from snaptune.export.certificate import Certificate, Unverified, from_json
 from snaptune.run_folder import Run, read_json, read_text, write_bytes, write_json
 
 
-def certificates_of(run: Run) -> list[Certificate]:
+def certificates_of(run: Run) -> list[Certificate | Unverified]:
     """One for each format that the run was exported to."""
-    return [Certificate.from_json(read_text(path), str(path)) for path in run.certificate_files()]
+    return [from_json(read_text(path), str(path)) for path in run.certificate_files()]
 
 
 def show_certificates(run: Run) -> None:
