@@ -207,6 +207,8 @@ OWN_SPACE = {"bins": 3, "operations": [{"name": "Rotate", "high": 30, "signed": 
 def test_a_space_of_ones_own_comes_back(small_dataset: ImageDataset, tmp_path: Path) -> None:
     config = CONFIG.replaced({"augment": "trivial", "trivial_space": OWN_SPACE})
     unbroken = train(small_dataset, config, tmp_path / "unbroken", say=silent)
+    usual = train(small_dataset, CONFIG.replaced({"augment": "trivial"}), tmp_path / "usual", say=silent)
+    assert digest(unbroken) != digest(usual)
     with pytest.raises(Interrupted) as stop:
         train(small_dataset, config, tmp_path / "broken", say=silent, on_event=StopAfter(4))
     assert stop.value.run.config().trivial_space == config.trivial_space

@@ -171,13 +171,15 @@ def test_the_best_weights_stay_where_the_loss_is_no_longer_a_number(
         return pixels.float() * (math.nan if epoch == 2 else 1.0)
 
     config = replace(TINY, epochs=4, keep="best")
-    with pytest.raises(TrainingError, match=r"became nan in epoch 3, batch 1\. Lower --lr"):
+    with pytest.raises(TrainingError, match=r"became nan in epoch 3, batch 1\. Lower --lr") as error:
         train(small_dataset, config, tmp_path, augment=spoilt, say=lambda text: None)
     [path] = tmp_path.iterdir()
     run = Run.open(path)
     events = [json.loads(line) for line in run.events_file.read_text("utf-8").splitlines()]
     losses = [event["validation_loss"] for event in events if event["event"] == "EpochDone"]
     assert len(losses) == 2
+    best = losses.index(min(losses)) + 1
+    assert str(error.value).splitlines()[1] == f"The weights of epoch {best} stay in '{run.path}'."
     assert run.metadata()["valid_loss"] == min(losses)
     assert run.metadata()["epoch"] == losses.index(min(losses))
     assert all(value.isfinite().all() for value in run.weights().values())

@@ -247,3 +247,4 @@ def test_errors_of_an_operation() -> None:
 def test_the_setting_builds_the_tutorials_space() -> None:
     space = TrainConfig.recipe("tutorial").trivial_space
     assert build_augment("trivial", 7, space) == TrivialAugment(7, TUTORIAL)
+    assert build_augment("trivial", 7, WIDE) == TrivialAugment(7, WIDE)

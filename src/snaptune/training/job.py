@@ -89,9 +89,9 @@ class Job:
                     progress=state,
                     on_event=tee(record, *tracking, on_event),
                 )
-            except TrainingError:
+            except TrainingError as error:
                 self._write_outcome(state.kept)
-                raise
+                raise TrainingError(f"{error}{_what_stays(run, state.kept)}") from error
         if kept is None:
             raise Interrupted(run)
         self._write_outcome(kept)
@@ -217,3 +217,8 @@ class Job:
         }
         write_json(self.run.metadata_file, metadata)
         self.run.write_weights(kept.state)
+
+
+def _what_stays(run: Run, kept: Kept | None) -> str:
+    """What is left of a training that could not go on."""
+    return f"\nThe weights of epoch {kept.epoch + 1} stay in '{run.path}'." if kept is not None else ""
