@@ -9,6 +9,7 @@ from pathlib import Path
 
 PLACE = Path(__file__).parents[1] / ".peers"
 PACKAGES = {
+    "cleanvision": ("cleanvision",),
     "fastai": ("fastai",),
     "transformers": ("transformers",),
     "ultralytics": ("ultralytics",),

@@ -108,6 +108,7 @@ def test_thousands_of_equal_pictures_are_one_cluster() -> None:
 
 def test_blank_pictures_and_colour_variants_are_no_duplicates() -> None:
     blank = np.full((3, 32, 32, 3), 255, np.uint8)
+    blank[1:] = [209, 194, 104]  # a colour is no contrast
     shape = np.zeros((2, 32, 32, 3), np.uint8)
     shape[0, 8:20, 5:28, 0] = shape[1, 8:20, 5:28, 2] = 255
     assert len(near_pairs(np.concatenate([blank, shape]), squares_of(255, 5))) == 0

@@ -65,4 +65,8 @@ def _augmented() -> Augmented | None:
     from snaptune.training.augment import build_augment, shown_augmented
 
     config = TrainConfig()
-    return partial(shown_augmented, build_augment(config.augment, config.seed), epochs=AUGMENTED)
+    return partial(
+        shown_augmented,
+        build_augment(config.augment, config.seed, config.trivial_space),
+        epochs=AUGMENTED,
+    )

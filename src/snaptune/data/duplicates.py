@@ -113,12 +113,13 @@ def clusters(count: int, pairs: Pairs) -> Ints:
 
 
 def contrast_of(thumbs: Thumbs) -> Floats:
-    """Standard deviation over pixels and channels of each thumbnail."""
+    """Standard deviation of each thumbnail over its pixels, root mean square of the channels."""
     spread = np.zeros(len(thumbs), np.float32)
     for start in range(0, len(thumbs), _CHUNK):
-        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE * 3).astype(np.float32)
-        squares = np.einsum("ij,ij->i", rows, rows) / rows.shape[1]
-        spread[start : start + _CHUNK] = np.sqrt(np.maximum(squares - rows.mean(axis=1) ** 2, 0))
+        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE, 3).astype(np.float32)
+        squares = np.einsum("ijk,ijk->i", rows, rows) / (SIDE * SIDE * 3)
+        means = (rows.mean(axis=1) ** 2).mean(axis=1)
+        spread[start : start + _CHUNK] = np.sqrt(np.maximum(squares - means, 0))
     return spread
 
 

@@ -14,7 +14,7 @@ from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
 from snaptune.data.unreadable import Unreadable
 
-DARK, BLANK, BLURRED = 60.0, 4.0, 0.006
+DARK, BLANK, BLURRED = 60.0, 2.0, 0.006
 ODD_SIDE, ODD_ASPECT = 4.0, 4.0
 
 KINDS = {
