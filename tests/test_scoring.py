@@ -148,7 +148,7 @@ def test_other_parts_use_the_calibration_and_leave_it(run: Run, dataset: ImageDa
     assert report.trust.unknown is not None
     assert report.trust.unknown.confidence == 0.4
     page = run.report_file.read_text(encoding="utf-8")
-    assert "Nothing is promised about pictures of classes that the model does not know." in page
+    assert "Nothing is promised about pictures of classes that the model does not know: many" in page
 
 
 def test_an_unsure_answer_is_unknown_only_where_asked(run: Run) -> None:

@@ -24,6 +24,7 @@ from snaptune.models.build import build_model, normalise, preprocess_for
 from snaptune.models.catalog import has_weights_offline
 from snaptune.models.summary import summarize_named
 from snaptune.prediction import TorchClassifier
+from snaptune.training.numerics import Numerics
 
 CANDIDATES = (
     *("mobilenetv3_small_050", "mobilenetv3_small_100", "mobilenetv3_large_100", "mobilenetv4_conv_small"),
@@ -114,6 +115,7 @@ def _timed(choice: Choice, dataset: ImageDataset, runtime: str, size: int, max_m
     if choice.verdict == "dropped":
         return choice
     model = build_model(choice.name, len(dataset.class_names), "none", size=size).eval()
+    model = Numerics(torch.device("cpu")).placed(model)  # as a run is loaded
     classifier = TorchClassifier(model, preprocess_for(choice.name, size), dataset.class_names)
     took = _through_onnx(classifier) if runtime == "onnx" else _through_torch(classifier)
     if took > max_ms:

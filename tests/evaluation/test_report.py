@@ -1,3 +1,4 @@
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -39,7 +40,7 @@ def certificate(name: str = "cat", **changed: Any) -> Certificate:
     return Certificate(**given | changed)
 
 
-def page(name: str = "cat", classes: int = 3, epochs: int = 2, **changed: Any) -> str:
+def page(name: str = "cat", classes: int = 3, epochs: int = 2, threshold: float = 0.5, **changed: Any) -> str:
     labels = np.arange(60) % classes
     answers = np.where(np.arange(60) % 7 == 0, (labels + 1) % classes, labels)
     predictions = Predictions(
@@ -51,7 +52,7 @@ def page(name: str = "cat", classes: int = 3, epochs: int = 2, **changed: Any) -
         groups=np.arange(60) % 2,
         group_names=(name, "bob"),
     )
-    calibration = Calibration(1.2, 0.5, 0.02, 60)
+    calibration = Calibration(1.2, threshold, 0.02, 60)
     report = summarise(predictions, calibration, run=name, dataset=name, part="validation", about=(name,))
     background = Background(
         epochs=[Epoch(1.0, 0.9 / (index + 1), 0.5, 0.6, True) for index in range(epochs)],
@@ -188,3 +189,17 @@ def test_certificates_are_replaced_in_a_page_and_nothing_else_is() -> None:
     assert with_certificates(page(), new, 1.2) == page(file="model.onnx", pictures=7)
     assert with_certificates(page(), [], 1.2).count("Exported files") == 0
     assert with_certificates("<html>of an earlier version", new, 1.2) == "<html>of an earlier version"
+
+
+def test_every_figure_says_of_how_many_pictures_it_is() -> None:
+    shown = page()
+    assert shown.count(", n = 60</dd>") == shown.count('<dd class="range">') == 5
+    assert "n = 60)" in shown  # calibration
+    named, pictures = 13, 12
+    row = rf'<th scope="row">class 3</th><td>{named}</td><td>.*?<td>{pictures}</td>'
+    assert re.search(row, page(classes=5))
+
+
+def test_a_threshold_that_rejects_nothing_is_told_as_such() -> None:
+    assert "No answer has to be taken as “unknown” so that at most 2.0 % of all pictures" in page(threshold=0)
+    assert "Answers of 50.0 % confidence or less are better taken as “unknown”" in page()

@@ -132,10 +132,14 @@ def _headline(report: EvaluationReport) -> str:
 
 def _figures(report: EvaluationReport) -> str:
     shares = [("Among the top 5", report.top5), ("Balanced accuracy", report.balanced_accuracy)]
-    cards = [_figure(name, percent(found.value), _range(found)) for name, found in shares if found]
+    cards = [_share_figure(name, found) for name, found in shares if found]
     loss = report.log_loss
-    cards.append(_figure("Log loss", f"{loss.value:.3f}", f"{loss.low:.3f} to {loss.high:.3f}"))
+    cards.append(_figure("Log loss", f"{loss.value:.3f}", f"{loss.low:.3f} to {loss.high:.3f}, n = {loss.n}"))
     return f'<dl class="figures">{"".join(cards)}</dl>\n'
+
+
+def _share_figure(name: str, found: Estimate) -> str:
+    return _figure(name, percent(found.value), f"{_range(found)}, n = {found.n}")
 
 
 def _figure(name: str, value: str, ends: str) -> str:
@@ -190,15 +194,21 @@ def _unknown(trust: Trust) -> str:
         needed = math.ceil(1 / wanted) - 1
         text = f"No threshold: that {promise} takes at least {needed} validation pictures to show."
         return _section("None of these", "", f"<p>{escape(text)}</p>")
-    text = (
+    chosen = (
         f"Answers of {percent(found.confidence)} confidence or less are better taken as “unknown”. This "
         f"threshold is chosen on the validation part so that {promise}, on average over new ones like those. "
-        "Nothing is promised about pictures of classes that the model does not know."
+        if found.confidence > 0
+        else f"No answer has to be taken as “unknown” so that {promise}, on average over new ones like the "
+        "validation part, and so none is. "
+    )
+    text = (
+        f"{chosen}Pictures of other groups may get more wrong ones. Nothing is promised about pictures of "
+        "classes that the model does not know: many of them get an answer."
     )
     cards = (
-        _figure("Pictures answered", percent(found.answered.value), _range(found.answered)),
-        _figure("Right among the answered", percent(found.right.value), _range(found.right)),
-        _figure("Wrong answers let through", percent(found.wrong.value), _range(found.wrong)),
+        _share_figure("Pictures answered", found.answered),
+        _share_figure("Right among the answered", found.right),
+        _share_figure("Wrong answers let through", found.wrong),
     )
     body = f'<p>{escape(text)}</p><dl class="figures">{"".join(cards)}</dl>'
     return _section("None of these", "", body)
@@ -257,21 +267,23 @@ def _confusion(report: EvaluationReport) -> str:
 
 
 def _classes(classes: Sequence[ClassScore]) -> str:
-    head = _table_head(("Class", "Pictures", "Precision", _INTERVAL, "Recall", _INTERVAL, "F1", _INTERVAL))
+    head = _table_head(
+        ("Class", "Answers", "Precision", _INTERVAL, "Pictures", "Recall", _INTERVAL, "F1", _INTERVAL)
+    )
     rows = "".join(
-        f'<tr><th scope="row">{escape(item.name)}</th><td>{item.support}</td>'
-        + "".join(
-            f'<td>{percent(found.value, 0)}</td><td class="range">{_range(found) if found.n else ""}</td>'
-            for found in (item.precision, item.recall, item.f1)
-        )
-        + "</tr>"
+        f'<tr><th scope="row">{escape(item.name)}</th><td>{item.precision.n}</td>{_cells(item.precision)}'
+        f"<td>{item.support}</td>{_cells(item.recall)}{_cells(item.f1)}</tr>"
         for item in classes
     )
     note = (
-        "Precision: how many of the pictures taken for the class are of it. Recall: how many of the class "
+        "Precision: how many of the answers that name the class are right. Recall: how many of its pictures "
         "were found. F1: their harmonic mean. The intervals (95 %, Wilson) take pictures as independent."
     )
     return _section("Every class", note, _card("Every class", f"<table>{head}<tbody>{rows}</tbody></table>"))
+
+
+def _cells(found: Estimate) -> str:
+    return f'<td>{percent(found.value, 0)}</td><td class="range">{_range(found) if found.n else ""}</td>'
 
 
 def _table_head(names: Sequence[str], text_columns: int = 1) -> str:
@@ -293,7 +305,10 @@ def _hardships(hardships: Sequence[Hardship]) -> str:
         f"{100 * item.change.high:+.1f}</td></tr>"
         for item in hardships
     )
-    note = "The same pictures made worse after they were resized. Each change is paired, picture by picture."
+    note = (
+        f"The same pictures (n = {hardships[0].accuracy.n if hardships else 0}) made worse after they were "
+        "resized. Each change is paired, picture by picture."
+    )
     body = rows and _card("Under worse conditions", f"<table>{head}<tbody>{rows}</tbody></table>")
     return _section("Under worse conditions", note, body)
 
