@@ -67,9 +67,8 @@ def test_the_page_answers_as_its_own_file_and_shows_its_certificate(
     card = page.locator("#card")
     expect(card).to_contain_text(f"{weights} weights.")
     count = certificate["pictures"]
-    expect(card).to_contain_text(
-        f"{round(certificate['equal_top1'] * count)} of {count} pictures get the label that PyTorch gives them"
-    )
+    equal = round(certificate["equal_top1"] * count)
+    expect(card).to_contain_text(f"{equal} of {count} pictures get the label that PyTorch gives them")
     accuracy = json.loads(run.report_json.read_text("utf-8"))["accuracy"]
     expect(card).to_contain_text(f"{100 * accuracy['value']:.1f} % of {accuracy['n']} pictures")
     expect(card).to_contain_text(f"{100 * accuracy['low']:.1f} % to {100 * accuracy['high']:.1f} %")
