@@ -31,7 +31,7 @@ def main(run_path: str, data: str = "") -> None:
     judged_on = pictures_of(dataset, split.indices("validation"))
     with TemporaryDirectory() as folder:
         workshop = Workshop.open(run, dataset, Path(folder))
-        convolutions = [node.name for node in workshop.network.graph.node if node.op_type == "Conv"]
+        convolutions = [node.name for node in workshop.network("fp32").graph.node if node.op_type == "Conv"]
         ends = (convolutions[0], convolutions[-1])
         variants: list[tuple[int, float, tuple[str, ...]]] = [
             *((64, percentile, ()) for percentile in (99.9, 99.99, 99.999, 100.0)),
@@ -45,7 +45,7 @@ def main(run_path: str, data: str = "") -> None:
         for count, percentile, kept in variants:
             training = pictures_of(dataset, order[:count])
             network = onnx.ModelProto()
-            network.CopyFrom(workshop.network)
+            network.CopyFrom(workshop.network("fp32"))
             inputs = network_inputs(workshop.classifier, training)
             small = quantised(network, inputs, percentile=percentile, in_float=kept)
             path = Path(folder) / "variant.onnx"

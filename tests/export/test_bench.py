@@ -13,15 +13,21 @@ from snaptune.export.measure import Speed, measured
 from snaptune.run_folder import Run
 
 
+def expected_rows() -> list[str]:
+    kinds = ("fp32", "fp16", "int8")
+    rows = ["PyTorch fp32", *(f"ONNX {kind}" for kind in kinds), "pt2 fp32"]
+    if find_spec("openvino"):
+        rows += [f"OpenVINO {kind}" for kind in kinds]
+    return [*rows, "LiteRT fp32"] if find_spec("litert_torch") else rows
+
+
 def test_every_format_is_timed_and_the_run_left_alone(
     tiny_run: Run, small_dataset: ImageDataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = sorted(tiny_run.path.rglob("*"))
     monkeypatch.setattr("snaptune.export.bench.SECONDS", 0.1)
     rows = bench_run(tiny_run, small_dataset)
-    formats = ("ONNX", "OpenVINO") if find_spec("openvino") else ("ONNX",)
-    kinds = [f"{format} {kind}" for format in formats for kind in ("fp32", "fp16", "int8")]
-    assert [row.name for row in rows] == ["PyTorch fp32", *kinds]
+    assert [row.name for row in rows] == expected_rows()
     for speed in (row.speed for row in rows):
         assert 0 < speed.latency.one_thread < 1000
         assert speed.pictures_per_second > 1

@@ -27,7 +27,9 @@ class BenchRow:
 
 
 def bench_run(run: Run, dataset: ImageDataset) -> list[BenchRow]:
-    """PyTorch, then ONNX Runtime and, where it is installed, OpenVINO with each kind of weights.
+    """PyTorch, then each format that can be run here, with each kind of weights that it is written with.
+
+    OpenVINO and LiteRT are there where their extra is installed.
 
     Each in a process of its own, on 640x480 pictures that are already decoded. Nothing is written into
     the run. The 8-bit weights take their ranges from the data set.
@@ -37,9 +39,12 @@ def bench_run(run: Run, dataset: ImageDataset) -> list[BenchRow]:
     with tempfile.TemporaryDirectory() as folder:
         workshop = Workshop.open(run, dataset, Path(folder))
         rows += [_row(f"ONNX {kind}", workshop.draft(kind)) for kind in kinds]
+        rows.append(_row("pt2 fp32", workshop.in_format("pt2").draft("fp32")))
         if find_spec("openvino"):
             converted = workshop.in_format("openvino")
             rows += [_row(f"OpenVINO {kind}", converted.draft(kind)) for kind in kinds]
+        if find_spec("litert_torch"):
+            rows.append(_row("LiteRT fp32", workshop.in_format("litert").draft("fp32")))
     return rows
 
 

@@ -186,7 +186,7 @@ class Workshop:
         metadata = describe(self.classifier, self.run.config().model, takes)
         match self.format:
             case "openvino":
-                to_openvino(self._network(kind), metadata, path)
+                to_openvino(self.network(kind), metadata, path)
             case "pt2":
                 to_pt2(self.classifier, metadata, path)
             case "litert":
@@ -194,7 +194,7 @@ class Workshop:
             case "coreml":
                 to_coreml(self.classifier, metadata, path)
             case _:
-                write_bytes(path, with_recipe(self._network(kind), metadata).SerializeToString())
+                write_bytes(path, with_recipe(self.network(kind), metadata).SerializeToString())
 
     def certificate(self, kind: str, max_drop: float, progress: Progress) -> Certificate:
         draft = self.draft(kind)
@@ -205,7 +205,8 @@ class Workshop:
             latency_ms=exported_latency(draft),
         )
 
-    def _network(self, kind: str) -> onnx.ModelProto:
+    def network(self, kind: str) -> onnx.ModelProto:
+        """The network without recipe, with weights of this kind."""
         if kind not in self.networks:
             self.networks[kind] = self._exported_network(kind)
         return self.networks[kind]
@@ -213,7 +214,7 @@ class Workshop:
     def _exported_network(self, kind: str) -> onnx.ModelProto:
         if kind == "fp32":
             return network_graph(self.classifier)
-        full = self._network("fp32")
+        full = self.network("fp32")
         if kind == "fp16":
             return with_half_weights(full)
         return quantised(full, network_inputs(self.classifier, self.training))
