@@ -256,22 +256,18 @@ def test_a_model_card_is_for_held_out_parts(run: Run, dataset: ImageDataset) -> 
     ("setting", "sentence"),
     [
         (
-            'keep = "best"',
+            {"keep": "best"},
             "The epoch was chosen by its loss on these pictures, so the figures are a little too good.",
         ),
         (
-            "patience = 2",
+            {"patience": 2},
             "Training stopped by its loss on these pictures, so the figures are a little too good.",
         ),
     ],
 )
 def test_what_was_chosen_on_the_pictures_is_said(
-    run: Run, dataset: ImageDataset, tmp_path: Path, setting: str, sentence: str
+    run: Run, dataset: ImageDataset, tmp_path: Path, setting: dict[str, object], sentence: str
 ) -> None:
     other = Run(shutil.copytree(run.path, tmp_path / "other"))
-    name = setting.split()[0]
-    lines = [
-        line for line in run.config_file.read_text(encoding="utf-8").splitlines() if line.split()[0] != name
-    ]
-    other.config_file.write_text("\n".join([*lines, setting]), encoding="utf-8")
+    other.config_file.write_text(run.config().replaced(setting).to_toml(), encoding="utf-8")
     assert sentence in evaluate(other, dataset).about
