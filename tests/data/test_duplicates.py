@@ -63,9 +63,9 @@ def shaded(thumbs: np.ndarray) -> np.ndarray:
 
 def test_fine_detail_may_be_lost_only_in_pictures_too_small_to_hold_it() -> None:
     """Six waves across are near what 14 pixels can hold, and far from what 200 can."""
-    waves = np.cos((np.arange(32) + 0.5) * np.pi * 6 / 32)[None, :, None] * 12
-    base = coarse(np.random.default_rng(0), 1, 30)[0] + 128
-    thumbs = shaded(np.stack([base + waves, base + 0.6 * waves]))
+    waves = np.cos((np.arange(32) + 0.5) * np.pi * 6 / 32)[None, :, None] * 16
+    base = coarse(np.random.default_rng(0), 1, 40)[0] + 128
+    thumbs = shaded(np.stack([base + waves, base + 0.5 * waves]))
     assert len(near_pairs(thumbs, squares_of(14, 2))) == 1
     assert len(near_pairs(thumbs, squares_of(200, 2))) == 0
 
