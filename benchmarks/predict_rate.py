@@ -3,11 +3,10 @@
 In turns, over the same JPEG files: reading, decoding and resizing in as many threads as there are cores; the
 bare timm model, `model(x)` on a float batch that is ready, channels last in inference mode; as many pictures
 through `TorchClassifier`, from bytes to probabilities; the whole stream. Shares are of the bare model and of
-ours. On an accelerator the stream can reach the slower of decoding and model. On the processor they share
-the cores, so that no program gets beyond the shared rate 1 / (1 / decoding + 1 / model), which is shown
-beside it; where neither is far slower than the other, 90 % of the slower one is then out of reach, but for a
-model that is computed faster than the bare one. Processor seconds a picture tell what waiting cost on a busy
-machine.
+ours. On an accelerator the stream can reach the slower of decoding and model. On the processor they share the
+cores, so that no program gets beyond the shared rate 1 / (1 / decoding + 1 / model), shown beside it;
+where neither is far slower than the other, 90 % of the slower one is then out of reach, but for a model that
+is computed faster than the bare one. Processor seconds a picture tell what waiting cost on a busy machine.
 
     python -m benchmarks.predict_rate [--model tf_efficientnet_lite0] [--size 128] [--side 640x480]
         [--pictures 1000] [--rounds 5] [--memory 1000 10000] [--device cpu]
