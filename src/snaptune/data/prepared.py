@@ -21,17 +21,20 @@ from PIL import Image, features
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.duplicates import SIDE, Pairs, Sides, Thumbs, near_pairs, sides_of, thumb
-from snaptune.data.parallel import Progress, for_each_sample, silent
+from snaptune.data.parallel import Progress, for_each_few, silent
 from snaptune.data.prepared_store import Arrays, create, open_finished
 from snaptune.data.streamed import Streamed
 from snaptune.data.unreadable import Unreadable, refuse
 from snaptune.errors import DataError, ImageError
-from snaptune.images.preprocess import Pixels, Preprocess
+from snaptune.images.preprocess import Preprocess
 
 __all__ = ["Prepared", "Progress", "Rows", "cache_key", "prepare", "silent"]
 
 IN_MEMORY = 64 * 2**20
 """Sets of up to so many bytes are prepared in memory and not kept."""
+
+_WRITTEN_AT_ONCE = 2**20
+"""Bytes of pixels handed over together: to write tiny pictures one by one costs as much as decoding them."""
 
 _RECIPE_VERSION = 3
 _CODECS = ("jpg", "libjpeg_turbo", "zlib", "zlib_ng", "libtiff", "webp", "avif", "jpg_2000")
@@ -46,9 +49,9 @@ class Rows(Protocol):
 
 
 class _Sink(Protocol):
-    """Where what was made of a picture goes."""
+    """Where what was made of pictures goes."""
 
-    def put(self, index: int, pixels: Pixels, thumb: Thumbs, sides: Sides) -> None: ...
+    def put(self, start: int, rows: Arrays) -> None: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +131,18 @@ class _Maker:
     dataset: ImageDataset
     preprocess: Preprocess
 
-    def into(self, sink: _Sink, index: int) -> None:
-        """Fill one row; raises `ImageError`."""
-        image = self.dataset.load(index)
-        resized = self.preprocess.resized(image)
+    def into(self, rows: Arrays, place: int, index: int) -> tuple[Unreadable, ...]:
+        """Fill one row with a sample, or say why it cannot be read."""
+        try:
+            image = self.dataset.load(index)
+            resized = self.preprocess.resized(image)
+        except ImageError as error:
+            return (Unreadable.of(index, str(self.dataset.ids[index]), error),)
         smaller = min(image, resized, key=_area)
-        sink.put(index, self.preprocess.padded(resized), thumb(smaller), sides_of(smaller.size))
+        rows.pixels[place] = self.preprocess.padded(resized)
+        rows.thumbs[place] = thumb(smaller)
+        rows.sides[place] = sides_of(smaller.size)
+        return ()
 
 
 def _area(image: Image.Image) -> int:
@@ -142,24 +151,22 @@ def _area(image: Image.Image) -> int:
 
 def _fill(make: _Maker, sink: _Sink, progress: Progress, title: str) -> tuple[Unreadable, ...]:
     failures: list[Unreadable] = []
+    size = make.preprocess.size
+    at_once = max(1, _WRITTEN_AT_ONCE // (size * size * 3))
 
-    def work(index: int) -> None:
-        try:
-            make.into(sink, index)
-        except ImageError as error:
-            failures.append(Unreadable.of(index, str(make.dataset.ids[index]), error))
+    def work(numbers: range) -> None:
+        for start in numbers[::at_once]:
+            rows = Arrays.zeros(min(at_once, numbers.stop - start), size)
+            for place in range(len(rows.pixels)):
+                failures.extend(make.into(rows, place, start + place))
+            sink.put(start, rows)
 
-    for_each_sample(work, len(make.dataset), progress, title)
+    for_each_few(work, len(make.dataset), progress, title)
     return tuple(sorted(failures))
 
 
 def _in_memory(make: _Maker, progress: Progress) -> Prepared:
-    count, size = len(make.dataset), make.preprocess.size
-    arrays = Arrays(
-        np.zeros((count, size, size, 3), np.uint8),
-        np.zeros((count, SIDE, SIDE, 3), np.uint8),
-        np.zeros((count, 2), np.uint8),
-    )
+    arrays = Arrays.zeros(len(make.dataset), make.preprocess.size)
     failures = _fill(make, arrays, progress, "Preparing pictures")
     return Prepared(arrays.pixels, failures, arrays.thumbs, arrays.sides)
 
@@ -210,8 +217,9 @@ class _Thumbs:
         self.thumbs = np.zeros((count, SIDE, SIDE, 3), np.uint8)
         self.sides = np.zeros((count, 2), np.uint8)
 
-    def put(self, index: int, pixels: Pixels, thumb: Thumbs, sides: Sides) -> None:
-        self.thumbs[index], self.sides[index] = thumb, sides
+    def put(self, start: int, rows: Arrays) -> None:
+        end = start + len(rows.thumbs)
+        self.thumbs[start:end], self.sides[start:end] = rows.thumbs, rows.sides
 
 
 def _streamed(make: _Maker, progress: Progress, workers: int) -> Prepared:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -40,8 +40,17 @@ class Arrays:
     thumbs: Bytes
     sides: Bytes
 
-    def put(self, index: int, pixels: Bytes, thumb: Bytes, sides: Bytes) -> None:
-        self.pixels[index], self.thumbs[index], self.sides[index] = pixels, thumb, sides
+    @classmethod
+    def zeros(cls, count: int, size: int) -> Arrays:
+        return cls(*(np.zeros(shape, np.uint8) for shape in _shapes(count, size).values()))
+
+    def put(self, start: int, rows: Arrays) -> None:
+        """Take over rows, the first of which is that of sample `start`."""
+        end = start + len(rows.pixels)
+        self.pixels[start:end], self.thumbs[start:end], self.sides[start:end] = rows
+
+    def __iter__(self) -> Iterator[Bytes]:
+        return iter((self.pixels, self.thumbs, self.sides))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +70,11 @@ class RowFiles:
         for file in self.files:
             file.close()
 
-    def put(self, index: int, pixels: Bytes, thumb: Bytes, sides: Bytes) -> None:
-        rows = (pixels, thumb, sides)
+    def put(self, start: int, rows: Arrays) -> None:
         with self.lock:
-            for file, row in zip(self.files, rows, strict=True):
-                file.seek(index * row.nbytes)
-                file.write(row.data)
+            for file, array in zip(self.files, rows, strict=True):
+                file.seek(start * array[0].nbytes)
+                file.write(array.data)
 
     def finish(self, failures: Sequence[Unreadable], dataset: str) -> None:
         """Bring all rows to the disk, then the record, then give the folder its name."""
