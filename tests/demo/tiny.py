@@ -53,10 +53,11 @@ class Tiny:
 def make_tiny(class_names: tuple[str, ...], pictures: list[bytes], folder: Path) -> Tiny:
     """Build the classifier, give each class its share of `pictures`, and export it into `folder`."""
     model = Spread(len(class_names)).eval()
-    classifier = TorchClassifier(model, RECIPE, class_names)
+    plain = TorchClassifier(model, RECIPE, class_names)
     with torch.no_grad():
         squares = [RECIPE.pixels(load_image(picture, "picture")) for picture in pictures]
-        logits = torch.cat([torch.from_numpy(classifier.logits(square[None])) for square in squares])
+        logits = torch.cat([torch.from_numpy(plain.logits(square[None])) for square in squares])
         std, mean = torch.std_mean(logits, 0)
         model.shift.data, model.scale.data = mean, SPREAD / std
+    classifier = TorchClassifier(model, RECIPE, class_names)  # another: the first keeps the model as it was
     return Tiny(classifier, export_onnx(classifier, folder / "tiny.onnx", model_name="test_resnet"))

@@ -73,12 +73,12 @@ def sides_of(sizes: npt.ArrayLike) -> Sides:
     return np.minimum(sizes, LARGEST).astype(np.uint8)
 
 
-def near_pairs(thumbs: Thumbs, sides: Sides) -> Pairs:
-    """Pairs of samples whose thumbnails show one picture.
+def near_pairs(thumbs: Thumbs, sides: Sides, contrast: Floats | None = None) -> Pairs:
+    """Pairs of samples whose thumbnails show one picture; `contrast` is theirs, where it is known.
 
     Blank pictures are never paired. Of many pictures that all show the same, each is paired with some.
     """
-    contrast = contrast_of(thumbs)
+    contrast = contrast_of(thumbs) if contrast is None else contrast
     limits = contrast * MAX_DIFFERENCE + _MAX_GREY_DIFFERENCE
     busy = np.flatnonzero(contrast > _FLAT)
     sketches, busy_sides = _sketches(thumbs, busy), sides[busy]
@@ -115,10 +115,11 @@ def clusters(count: int, pairs: Pairs) -> Ints:
 def contrast_of(thumbs: Thumbs) -> Floats:
     """Standard deviation of each thumbnail over its pixels, root mean square of the channels."""
     spread = np.zeros(len(thumbs), np.float32)
+    channels = np.tile(np.eye(3, dtype=np.float32), (SIDE * SIDE, 1))
     for start in range(0, len(thumbs), _CHUNK):
-        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE, 3).astype(np.float32)
-        squares = np.einsum("ijk,ijk->i", rows, rows) / (SIDE * SIDE * 3)
-        means = (rows.mean(axis=1) ** 2).mean(axis=1)
+        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE * 3).astype(np.float32)
+        squares = np.einsum("ij,ij->i", rows, rows) / (SIDE * SIDE * 3)
+        means = ((rows @ channels / (SIDE * SIDE)) ** 2).mean(axis=1)
         spread[start : start + _CHUNK] = np.sqrt(np.maximum(squares - means, 0))
     return spread
 

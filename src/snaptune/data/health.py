@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from snaptune.data.dataset import PARTS, ImageDataset, Ints
-from snaptune.data.duplicates import SMALL_SIDE, Pairs, clusters, contrast_of, near_pairs, sides_of
+from snaptune.data.duplicates import SMALL_SIDE, Floats, Pairs, clusters, contrast_of, near_pairs, sides_of
 from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
@@ -76,13 +76,14 @@ def check(
     """Decode every picture once and report; with a split, on duplicates across its parts too."""
     measures = measure(dataset, progress)
     exact = exact_pairs(dataset, measures)
-    near = near_pairs(measures.thumbs, sides_of(measures.sizes))
+    contrast = contrast_of(measures.thumbs)
+    near = near_pairs(measures.thumbs, sides_of(measures.sizes), contrast)
     parts = split.parts if split else dataset.parts
     codes = np.zeros(len(dataset), np.uint8) if parts is None else parts
     findings = (
         *(Finding("unreadable", (item.index,), item.reason) for item in measures.failures),
         *_repeated(dataset, exact, near, codes),
-        *_odd_pictures(measures),
+        *_odd_pictures(measures, contrast),
     )
     order = list(KINDS)
     used = np.unique(codes) if parts is not None else ()
@@ -135,9 +136,9 @@ def _members(numbers: Ints) -> list[tuple[int, ...]]:
     ]
 
 
-def _odd_pictures(measures: Measures) -> list[Finding]:
+def _odd_pictures(measures: Measures, contrast: Floats) -> list[Finding]:
     readable = measures.readable()
-    bright, contrast = bright_share(measures.thumbs, DARK), contrast_of(measures.thumbs)
+    bright = bright_share(measures.thumbs, DARK)
     longest, shortest = measures.sizes.max(axis=1), measures.sizes.min(axis=1)
     usual = float(np.median(longest[readable])) if readable.any() else 1.0
     aspect = longest / np.maximum(shortest, 1)
