@@ -64,9 +64,11 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         f"**{mean(values):.3f}**" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "") for values in means
     ]
     lines.append("| **mean**, ± over seeds | | " + " | ".join(cells) + " |")
-    seconds = [[item["seconds"] for item in runs if item["row"] == name] for name in present]
-    spans = [f"{median(values):.0f} ({min(values):.0f}–{max(values):.0f})" for values in seconds]
-    lines.append("| seconds a run, median (lowest–highest) | | " + " | ".join(spans) + " |")
+    for machine in dict.fromkeys(item["on"] for item in runs):
+        there = [item for item in runs if item["on"] == machine]
+        seconds = [[item["seconds"] for item in there if item["row"] == name] for name in present]
+        cells = [f"{median(of):.0f} ({min(of):.0f}–{max(of):.0f})" if of else "–" for of in seconds]
+        lines.append(f"| seconds a run, median (lowest–highest), {machine} | | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
