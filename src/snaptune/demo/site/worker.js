@@ -51,10 +51,16 @@ async function start(model, device) {
 /** @param {Uint8Array} rgb @param {number} width @param {number} height */
 async function run(rgb, width, height) {
   const image = new ort.Tensor('uint8', rgb, [height, width, 3]);
-  const { probs } = await session.run({ image }).catch((error) => {
+  try {
+    const { probs } = await session.run({ image });
+    const probabilities = Array.from(/** @type {Float32Array} */ (probs.data));
+    probs.dispose(); // a graphics card's memory is given back by nobody else
+    return probabilities;
+  } catch (error) {
     throw new BrokenError(`The model failed: ${textOf(error)}`);
-  });
-  return Array.from(/** @type {Float32Array} */ (probs.data));
+  } finally {
+    image.dispose();
+  }
 }
 
 /** @param {Blob | ImageBitmap} picture @returns {Promise<Answer>} */
