@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from snaptune.data.health import check
-from snaptune.data.parallel import for_each_sample, silent
+from snaptune.data.parallel import for_each_few, silent
 from snaptune.data.readers import open_dataset
 from snaptune.images.load import load_image
 
@@ -30,10 +30,11 @@ def main() -> None:
     dataset = open_dataset(sys.argv[1])
     repetitions = int(sys.argv[2]) if len(sys.argv) > 2 else 3
 
-    def decode_one(index: int) -> None:
-        load_image(dataset.source.read(index), "picture")
+    def decode(numbers: range) -> None:
+        for index in numbers:
+            load_image(dataset.source.read(index), "picture")
 
-    plain = fastest(lambda: for_each_sample(decode_one, len(dataset), silent, ""), repetitions)
+    plain = fastest(lambda: for_each_few(decode, len(dataset), silent, ""), repetitions)
     checked = fastest(lambda: check(dataset), repetitions)
     print(f"{dataset.name}: {len(dataset):,} pictures, fastest of {repetitions}")
     for title, (wall, processor) in (("decoding alone", plain), ("check", checked)):

@@ -74,9 +74,10 @@ def _arguments() -> argparse.Namespace:
 def written(root: Path, count: int) -> Path:
     """`count` squares to train on and an eighth as many to validate, as JPEG files in class folders."""
     draw = np.random.default_rng(0)
-    photos = [Image.open(path).convert("RGB") for path in photographs()]
+    paths = photographs()
+    photos = [Image.open(path).convert("RGB") for path in paths]
     for number in range(count + max(count // 8, len(photos))):
-        photo, name = photos[number % len(photos)], photographs()[number % len(photos)].stem
+        photo, name = photos[number % len(photos)], paths[number % len(photos)].stem
         place = root / ("train" if number < count else "val") / name
         place.mkdir(parents=True, exist_ok=True)
         side = int(draw.integers(min(photo.size) // 2, min(photo.size)))

@@ -20,18 +20,11 @@ def silent(items: Iterable[int], total: int, title: str) -> Iterable[int]:
     return items
 
 
-def for_each_sample(work: Callable[[int], None], count: int, progress: Progress, title: str) -> None:
-    """Call `work` with 0 to `count` - 1, in threads, under one progress bar; the first error is raised."""
-
-    def task(numbers: range) -> None:
-        for number in numbers:
-            work(number)
-
-    for_each_few(task, count, progress, title)
-
-
 def for_each_few(work: Callable[[range], None], count: int, progress: Progress, title: str) -> None:
-    """The same for work that is cheaper done for a few samples together: `work` gets a range of them."""
+    """Call `work` with ranges that make up 0 to `count` - 1, in threads, under one progress bar.
+
+    A few samples come together, because much is cheaper done so. The first error is raised.
+    """
     with quiet_decoder():
         for _ in progress(_done(work, count), count, title):
             pass
