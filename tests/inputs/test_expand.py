@@ -50,6 +50,29 @@ def test_the_target_is_the_class_folder(folder: Path) -> None:
     assert {item.target for item in expand([str(folder / "b")], class_names=("b",))} == {"b"}
 
 
+@pytest.mark.parametrize(
+    ("given", "targets"),
+    [
+        ("*/*.*", {"1.PNG": "b", "2.jpg": "b"}),
+        ("b/*", {"1.PNG": "b", "2.jpg": "b"}),
+        ("**/*.png", {"3.png": "deep"}),
+        ("a", {"3.png": "deep"}),
+        ("b/2.jpg", {"2.jpg": "b"}),
+        ("0.jpg", {"0.jpg": ""}),
+    ],
+)
+def test_files_and_patterns_have_a_target_too(folder: Path, given: str, targets: dict[str, str]) -> None:
+    found = expand([str(folder / given)], class_names=("b", "deep"))
+    assert {Path(item.name).name: item.target for item in found} == targets
+
+
+def test_the_folder_of_a_pattern_without_one_is_the_present_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder / "b")
+    assert [item.target for item in expand(["*.jpg", "1.PNG"], class_names=("b",))] == ["b", "b"]
+
+
 def test_files_patterns_and_order(folder: Path) -> None:
     two, one = folder / "b" / "2.jpg", folder / "b" / "1.PNG"
     assert names(two, one, two) == [str(two), str(one), str(two)]

@@ -63,14 +63,21 @@ def _expanded(text: str, class_names: Collection[str], limits: Limits) -> Iterat
     elif path.suffix.lower() in VIDEO_SUFFIXES:
         yield from _frames(path, text)
     elif glob.has_magic(text) and not path.exists():
-        matches = (_file(path, limits) for path in _fitting(text))
+        root = _fixed_part(path)
+        matches = (_file(path, root, class_names, limits) for path in _fitting(text))
         yield from _or_none(matches, f"No file fits '{text}'.", text)
     else:
-        yield _file(path, limits)
+        yield _file(path, path.parent, class_names, limits)
 
 
-def _file(path: Path, limits: Limits, target: str = "") -> Input:
+def _file(path: Path, root: Path, class_names: Collection[str], limits: Limits) -> Input:
+    target = _target(path, root, class_names)
     return Input(str(path), partial(_from_file, path, limits.max_pixels), target)
+
+
+def _fixed_part(pattern: Path) -> Path:
+    """The folder that all files of a pattern lie below."""
+    return next(folder for folder in pattern.parents if not glob.has_magic(str(folder)))
 
 
 def _fitting(pattern: str) -> Iterator[Path]:
@@ -86,12 +93,13 @@ def _in_folder(root: Path, class_names: Collection[str], limits: Limits) -> Iter
         for name in sorted(files):
             path = Path(folder, name)
             if not name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
-                yield _file(path, limits, _target(path, root, class_names))
+                yield _file(path, root, class_names, limits)
 
 
 def _target(path: Path, root: Path, class_names: Collection[str]) -> str:
-    """The folder just below `root`, or `root` itself, whichever is named as a class."""
-    folders = (*path.relative_to(root).parts[:1], root.resolve().name)
+    """The folder just below `root`, `root` itself or the picture's own, whichever is named as a class."""
+    below = path.relative_to(root).parts[:-1]
+    folders = (*below[:1], root.resolve().name, *below[-1:])
     return next((name for name in folders if name in class_names), "")
 
 
