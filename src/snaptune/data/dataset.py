@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -57,16 +58,20 @@ class Files:
     def read(self, index: int) -> bytes:
         name = str(self.ids[index])
         try:
-            return (self.root / name).read_bytes()
+            with open(self._path(name), "rb", buffering=0) as file:  # noqa: PTH123  twice as fast
+                return file.read()
         except OSError as error:
             reason = error.strerror or str(error)
             raise ImageError(f"'{shown(name)}' cannot be read: {reason}.", reason.lower()) from error
 
     def stamp(self) -> bytes:
-        return stamp_of_files(self.root / str(name) for name in self.ids)
+        return stamp_of_files(self._path(str(name)) for name in self.ids)
+
+    def _path(self, name: str) -> str:
+        return os.path.join(str(self.root), name)  # noqa: PTH118  a `Path` costs more than reading
 
 
-def stamp_of_files(paths: Iterable[Path]) -> bytes:
+def stamp_of_files(paths: Iterable[Path | str]) -> bytes:
     """SHA-256 over size, time of change and time of the last inode change of each file.
 
     The last cannot be set by a program: it also tells apart files that were unpacked with equal times.
@@ -77,9 +82,9 @@ def stamp_of_files(paths: Iterable[Path]) -> bytes:
     return digest.digest()
 
 
-def _stamp_of(path: Path) -> bytes:
+def _stamp_of(path: Path | str) -> bytes:
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116  there may be a million of them
     except OSError:
         return b"missing;"
     return b"%d %d %d;" % (found.st_size, found.st_mtime_ns, found.st_ctime_ns)

@@ -59,7 +59,9 @@ Pairs = npt.NDArray[np.int64]
 
 def thumb(image: Image.Image) -> Thumbs:
     """uint8 [32, 32, 3] of an RGB picture, its sides stretched to fit."""
-    return as_pixels(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=1.5))
+    if min(image.size) < SMALL_SIDE:
+        return as_pixels(image.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return as_pixels(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
 def as_pixels(image: Image.Image) -> npt.NDArray[np.uint8]:

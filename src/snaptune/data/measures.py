@@ -25,7 +25,7 @@ _ROUNDING = 20 / 12
 
 _LEAST_VARIANCE = 25.0
 
-_JUDGED_ROWS = 32
+_JUDGED_ROWS = 16
 _CHUNK = 1024
 Bytes = npt.NDArray[np.uint8]
 

@@ -49,8 +49,8 @@ class Gentle:
 
     seed: int
     rotate: float = 15.0
-    zoom: float = 0.25
-    shift: float = 0.1
+    zoom: float = 0.12
+    shift: float = 0.05
     brightness: float = 0.2
     contrast: float = 0.3
     saturation: float = 0.5
