@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_a_space_of_ones_own_is_read_from_a_file_and_survives_it(tmp_path: Path)
     assert config.listed()["trivial_space"] == (
         "5 strengths each of: Identity, Rotate 0 to 30 of either sign"
     )
+    assert "trivial_space" not in replace(config, augment="gentle").listed()
 
 
 BAD_SPACE = """

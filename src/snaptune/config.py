@@ -171,9 +171,10 @@ class TrainConfig:
         return (base or cls()).replaced(values, str(path))
 
     def listed(self) -> dict[str, str | int | float]:
-        """Every setting as one number or text, for people and for what keeps figures."""
+        """Every setting in use as one number or text, for people and for what keeps figures."""
         values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {**values, "trivial_space": str(self.trivial_space)}
+        space = values.pop("trivial_space")
+        return {**values, "trivial_space": str(space)} if self.augment == "trivial" else values
 
     def to_toml(self) -> str:
         import tomli_w

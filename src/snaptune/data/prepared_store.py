@@ -15,6 +15,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -28,6 +29,8 @@ from snaptune.data.duplicates import SIDE
 from snaptune.data.unreadable import Unreadable
 
 _RECORD = "complete.json"
+_FLUSHED_AT_ONCE = 16 * 2**20
+"""Bytes that are sent on to the disk together while the next are made, so that few are left to wait for."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 Bytes = npt.NDArray[np.uint8]
 
@@ -53,7 +56,7 @@ class Arrays:
         return iter((self.pixels, self.thumbs, self.sides))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class RowFiles:
     """The same rows as files that are being written: writing is far cheaper than faulting in new pages."""
 
@@ -61,23 +64,33 @@ class RowFiles:
     count: int
     size: int
     files: tuple[BinaryIO, BinaryIO, BinaryIO]
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _flusher: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    _flushes: list[Future[None]] = field(default_factory=list)
+    _unflushed: int = 0
 
     def __enter__(self) -> RowFiles:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._flusher.shutdown()
         for file in self.files:
             file.close()
 
     def put(self, start: int, rows: Arrays) -> None:
-        with self.lock:
+        with self._lock:
             for file, array in zip(self.files, rows, strict=True):
                 file.seek(start * array[0].nbytes)
                 file.write(array.data)
+            self._unflushed += rows.pixels.nbytes
+            if self._unflushed >= _FLUSHED_AT_ONCE:
+                self._unflushed = 0
+                self._flushes.append(self._flusher.submit(os.fsync, self.files[0].fileno()))
 
     def finish(self, failures: Sequence[Unreadable], dataset: str) -> None:
         """Bring all rows to the disk, then the record, then give the folder its name."""
+        for flush in self._flushes:
+            flush.result()  # the disk reports an error once, to whoever asked first
         for file in self.files:
             os.fsync(file.fileno())
             file.close()
