@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.embedded import from_embedded
 from snaptune.data.folders import from_folder
+from snaptune.data.measures import measure
+from snaptune.data.parallel import silent
 from snaptune.data.prepared import prepare
-from snaptune.data.workers import Workers
+from snaptune.data.rows import make_pixels, settings_of
+from snaptune.data.workers import Pictures, Workers
 from snaptune.errors import DataError, ImageError
 from snaptune.images.load import MAX_PIXELS
 from snaptune.images.preprocess import Preprocess
@@ -55,23 +61,106 @@ def test_a_picture_that_goes_bad_after_the_check_is_an_error_that_names_it(
         streamed.pixels[np.arange(5)]
 
 
-def test_an_error_crosses_whole() -> None:
-    with Workers(1, RECIPE, max_pixels=MAX_PIXELS) as workers, pytest.raises(ImageError) as error:
-        workers.pixels(b"text", "näme\n.jpg")
-    assert str(error.value) == (
-        r"'näme\n.jpg' cannot be decoded: not a known picture format (it starts with b'text')."
+def broken(dataset: ImageDataset, tmp_path: Path) -> ImageDataset:
+    """The same with three files that cannot be read, one of which is not there any more."""
+    put_all(tmp_path / "data", ["b/gone.png"])
+    (tmp_path / "data" / "a" / "3.png").write_bytes(b"")
+    (tmp_path / "data" / "b" / "7.png").write_bytes(b"text")
+    found = from_folder(tmp_path / "data")
+    (tmp_path / "data" / "b" / "gone.png").unlink()
+    return found
+
+
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """From here on even few pictures are worth processes; the tasks that these are given."""
+    tasks: list[str] = []
+    answer = Workers.answer
+
+    def told(workers: Workers, count: int, pictures: Pictures) -> bytes:
+        tasks.append(workers.task.__name__)
+        return answer(workers, count, pictures)
+
+    monkeypatch.setattr("snaptune.data.parallel.PROCESSES_FROM", 1)
+    monkeypatch.setattr("snaptune.data.parallel.cpu_count", lambda: 2)
+    monkeypatch.setattr(Workers, "answer", told)
+    return tasks
+
+
+@pytest.mark.parametrize("in_memory", [0, 10**9])
+def test_processes_prepare_what_threads_do(
+    dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    data = broken(dataset, tmp_path)
+    threads = prepare(data, RECIPE, skip_unreadable=True)
+    tasks = asked(monkeypatch)
+    processes = prepare(
+        data, RECIPE, skip_unreadable=True, cache=tmp_path / "cache", in_memory=in_memory, say=pytest.fail
     )
-    assert error.value.reason == "not a picture"
+    assert set(tasks) == {"make_rows"}
+    assert processes.failures == threads.failures
+    assert [item.id for item in processes.failures] == ["a/3.png", "b/7.png", "b/gone.png"]
+    np.testing.assert_array_equal(processes.pixels[:], threads.pixels[:])
+    np.testing.assert_array_equal(processes.thumbs, threads.thumbs)
+    np.testing.assert_array_equal(processes.sides, threads.sides)
+
+
+def test_processes_measure_what_threads_do(
+    dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGBA", (40, 30), (255, 0, 0, 128)).save(tmp_path / "data" / "a" / "clear.png")
+    data = broken(dataset, tmp_path)
+    threads = measure(data, silent)
+    tasks = asked(monkeypatch)
+    processes = measure(data, silent)
+    assert set(tasks) == {"learn_rows"}
+    for one, other in zip(vars(processes).values(), vars(threads).values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(processes.failures) == 3
+    assert processes.conversions == {"transparency laid on white": 1}
+
+
+def test_a_decoder_of_the_users_own_is_used_where_workers_lack_it(
+    dataset: ImageDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pillow_heif.register_heif_opener()` does, in this process only."""
+
+    def opened(file: IO[bytes], name: str) -> Image.Image:
+        file.seek(4)
+        return Image.open(io.BytesIO(file.read()))
+
+    (tmp_path / "data" / "a" / "own.heic").write_bytes(b"own!" + dataset.source.read(0))
+    data = from_folder(tmp_path / "data")
+    monkeypatch.setattr(Image, "OPEN", dict(Image.OPEN))
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    Image.register_open("HEIF", opened, lambda start: start[:4] == b"own!")  # type: ignore[arg-type]
+    asked(monkeypatch)
+    assert prepare(data, RECIPE).near_duplicates().tolist() == [[0, 10]]
+    assert not measure(data, silent).failures
+    streamed = prepare(data, RECIPE, keep=False, workers=1)
+    np.testing.assert_array_equal(streamed.pixels[10], streamed.pixels[0])
 
 
 def test_a_worker_that_died_is_told(dataset: ImageDataset) -> None:
-    with Workers(1, RECIPE, max_pixels=MAX_PIXELS) as workers:
-        data = dataset.source.read(0)
-        workers.pixels(data, "a.png")
+    with Workers(1, make_pixels, settings_of(RECIPE, MAX_PIXELS)) as workers:
+        picture = ("a.png", dataset.source.read(0))
+        assert len(workers.answer(1, [picture])) == 32 * 32 * 3
         workers.processes[0].kill()
         for _ in range(2):
-            with pytest.raises(DataError, match=r"decodes pictures died \(exit code -?\d+\) at 'a.png'"):
-                workers.pixels(data, "a.png")
+            with pytest.raises(DataError, match=r"died \(exit code -?\d+\) at 'a.png': for lack of memory"):
+                workers.answer(1, [picture])
+
+
+def test_of_several_pictures_the_first_and_the_last_are_named(
+    dataset: ImageDataset, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """This task takes one picture, so that two are a bug: the worker shows where, and dies of it."""
+    pictures = [(name, dataset.source.read(0)) for name in ("a.png", "b.png")]
+    with (
+        Workers(1, make_pixels, settings_of(RECIPE, MAX_PIXELS)) as workers,
+        pytest.raises(DataError, match=r"died \(exit code 1\) between 'a.png' and 'b.png': for lack of"),
+    ):
+        workers.answer(2, pictures)
+    assert "ValueError: too many values to unpack" in capfd.readouterr().err
 
 
 def test_pictures_inside_parquet_can_be_streamed(tmp_path: Path, dataset: ImageDataset) -> None:
@@ -124,10 +213,11 @@ def test_a_script_needs_no_main_guard(dataset: ImageDataset, tmp_path: Path, for
 
 KILLED = """
 import os, signal, sys
+from snaptune.data.rows import make_pixels, settings_of
 from snaptune.data.workers import Workers
 from snaptune.images.preprocess import Preprocess
 
-workers = Workers(2, Preprocess(32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), 10**6)
+workers = Workers(2, make_pixels, settings_of(Preprocess(32, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)), 10**6))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

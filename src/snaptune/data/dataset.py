@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -148,6 +148,15 @@ class ImageDataset:
     def load(self, index: int) -> Image.Image:
         """A sample as an upright RGB picture; raises `ImageError`."""
         return load_image(self.source.read(index), str(self.ids[index]), max_pixels=self.max_pixels)
+
+    def encoded(self, indices: Iterable[int]) -> Iterator[tuple[str, bytes]]:
+        """Id and bytes of samples; no bytes where the file cannot be had, which is no picture either."""
+        for index in indices:
+            try:
+                data = self.source.read(index)
+            except ImageError:
+                data = b""
+            yield str(self.ids[index]), data
 
     def limited_to(self, max_pixels: int) -> ImageDataset:
         """The data set with another limit for the pixels of a picture; raises `DataError` below 1."""

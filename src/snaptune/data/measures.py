@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +17,9 @@ from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, as_pixels, equal_pairs, thumb
-from snaptune.data.parallel import Progress, for_each_few
+from snaptune.data.parallel import Progress, for_each_few, workers_for
 from snaptune.data.unreadable import Unreadable
+from snaptune.data.workers import Pictures, Workers
 from snaptune.errors import ImageError
 from snaptune.images.load import Decoded, decode
 
@@ -50,51 +56,129 @@ class Measures:
         return self.sizes[:, 0] > 0
 
 
-@dataclass
-class _Tally:
-    """Collected by many threads; appending to a list is one step of the interpreter."""
+Kind = tuple[str, str, tuple[str, ...]]
+"""Format, mode, and the conversions made."""
 
-    failures: list[Unreadable] = field(default_factory=list)
-    formats: list[str] = field(default_factory=list)
-    modes: list[str] = field(default_factory=list)
-    conversions: list[str] = field(default_factory=list)
 
-    def add(self, picture: Decoded) -> None:
-        self.formats.append(picture.format)
-        self.modes.append(picture.mode)
-        self.conversions.extend(picture.conversions)
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """What is learnt of some pictures, zeros of one that cannot be read; and how many are of each kind."""
+
+    sizes: npt.NDArray[np.int32]
+    sharpness: Floats
+    thumbs: Thumbs
+    kinds: Counter[Kind]
+
+    @classmethod
+    def zeros(cls, count: int) -> _Rows:
+        thumbs = np.zeros((count, SIDE, SIDE, 3), np.uint8)
+        return cls(np.zeros((count, 2), np.int32), np.zeros(count, np.float32), thumbs, Counter())
+
+    def put(self, places: Sequence[int], rows: _Rows) -> None:
+        self.sizes[places], self.sharpness[places] = rows.sizes, rows.sharpness
+        self.thumbs[places] = rows.thumbs
+        self.kinds.update(rows.kinds)
+
+    def parts(self) -> Sequence[bytes | memoryview]:
+        return [
+            self.sizes.data,
+            self.sharpness.data,
+            self.thumbs.data,
+            json.dumps([*self.kinds.items()]).encode(),
+        ]
+
+    @classmethod
+    def of(cls, data: bytes, count: int) -> _Rows:
+        """The rows whose parts follow one another in `data`."""
+        rows, start = cls.zeros(count), 0
+        for array in (rows.sizes, rows.sharpness, rows.thumbs):
+            array[...] = np.frombuffer(data, array.dtype, array.size, start).reshape(array.shape)
+            start += array.nbytes
+        for (kind, mode, conversions), times in json.loads(data[start:]):
+            rows.kinds[kind, mode, tuple(conversions)] = times
+        return rows
+
+
+Greys = dict[tuple[int, ...], list[tuple[int, Bytes]]]
+"""Shape -> places and grey pictures: those of one shape are judged together."""
 
 
 def measure(dataset: ImageDataset, progress: Progress) -> Measures:
     """Decode every picture once."""
-    count = len(dataset)
-    sizes = np.zeros((count, 2), np.int32)
-    thumbs = np.zeros((count, SIDE, SIDE, 3), np.uint8)
-    sharpness = np.zeros(count, np.float32)
-    tally = _Tally()
+    rows, failures, lock = _Rows.zeros(len(dataset)), list[Unreadable](), Lock()
+    learner = _Learner(dataset)
 
-    def work(numbers: range) -> None:
-        greys: dict[tuple[int, ...], list[tuple[int, Bytes]]] = {}
-        for index in numbers:
-            name = str(dataset.ids[index])
+    def work(learn: Callable[[range], tuple[_Rows, list[Unreadable]]], numbers: range) -> None:
+        some, unreadable = learn(numbers)
+        with lock:
+            rows.put(numbers, some)
+            failures.extend(unreadable)
+
+    with workers_for(len(dataset), learn_rows, str(dataset.max_pixels)) as workers:
+        learn = learner.rows if workers is None else partial(learner.rows_of, workers)
+        for_each_few(partial(work, learn), len(dataset), progress, "Checking pictures")
+    formats, modes, conversions = Counter[str](), Counter[str](), Counter[str]()
+    for (kind, mode, made), times in rows.kinds.items():
+        formats[kind] += times
+        modes[mode] += times
+        conversions.update(dict.fromkeys(made, times))
+    failed = tuple(sorted(failures))
+    return Measures(rows.sizes, rows.thumbs, rows.sharpness, failed, formats, modes, conversions)
+
+
+@dataclass(frozen=True, eq=False)
+class _Learner:
+    """From indices to what is learnt of those samples, and why some cannot be read."""
+
+    dataset: ImageDataset
+
+    def rows(self, indices: Sequence[int]) -> tuple[_Rows, list[Unreadable]]:
+        rows, failures, greys = _Rows.zeros(len(indices)), list[Unreadable](), Greys()
+        for place, index in enumerate(indices):
+            name = str(self.dataset.ids[index])
             try:
-                picture = decode(dataset.source.read(index), name, max_pixels=dataset.max_pixels)
+                picture = decode(self.dataset.source.read(index), name, max_pixels=self.dataset.max_pixels)
             except ImageError as error:
-                tally.failures.append(Unreadable.of(index, name, error))
-                continue
-            tally.add(picture)
-            sizes[index] = picture.image.size
-            reduced = _reduced(picture.image)
-            thumbs[index] = thumb(reduced)
-            grey = as_pixels(reduced.convert("L"))
-            greys.setdefault(grey.shape, []).append((index, grey))
-        for several in greys.values():
-            indices, pictures = zip(*several, strict=True)
-            sharpness[list(indices)] = sharpness_of(np.stack(pictures))
+                failures.append(Unreadable.of(index, name, error))
+            else:
+                _take(rows, greys, place, picture)
+        _judge(rows, greys)
+        return rows, failures
 
-    for_each_few(work, count, progress, "Checking pictures")
-    counters = (Counter(names) for names in (tally.formats, tally.modes, tally.conversions))
-    return Measures(sizes, thumbs, sharpness, tuple(sorted(tally.failures)), *counters)
+    def rows_of(self, workers: Workers, indices: Sequence[int]) -> tuple[_Rows, list[Unreadable]]:
+        """The same by a worker; what it cannot read, this process tries, and says why."""
+        rows = _Rows.of(workers.answer(len(indices), self.dataset.encoded(indices)), len(indices))
+        places = np.flatnonzero(rows.sizes[:, 0] == 0).tolist()
+        if not places:
+            return rows, []
+        some, failures = self.rows([indices[place] for place in places])
+        rows.put(places, some)
+        return rows, failures
+
+
+def learn_rows(settings: str, count: int, pictures: Pictures) -> Sequence[bytes | memoryview]:
+    """A task of workers, whose settings are the largest number of pixels."""
+    rows, greys = _Rows.zeros(count), Greys()
+    for place, (name, data) in enumerate(pictures):
+        with suppress(ImageError):
+            _take(rows, greys, place, decode(data, name, max_pixels=int(settings)))
+    _judge(rows, greys)
+    return rows.parts()
+
+
+def _take(rows: _Rows, greys: Greys, place: int, picture: Decoded) -> None:
+    rows.kinds[picture.format, picture.mode, picture.conversions] += 1
+    rows.sizes[place] = picture.image.size
+    reduced = _reduced(picture.image)
+    rows.thumbs[place] = thumb(reduced)
+    grey = as_pixels(reduced.convert("L"))
+    greys.setdefault(grey.shape, []).append((place, grey))
+
+
+def _judge(rows: _Rows, greys: Greys) -> None:
+    for several in greys.values():
+        places, alike = zip(*several, strict=True)
+        rows.sharpness[list(places)] = sharpness_of(np.stack(alike))
 
 
 def _reduced(image: Image.Image) -> Image.Image:

@@ -10,21 +10,24 @@ import hashlib
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import PIL
 from filelock import FileLock
-from PIL import Image, features
+from PIL import features
 
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.dataset import ImageDataset, Ints
-from snaptune.data.duplicates import SIDE, Pairs, Sides, Thumbs, near_pairs, sides_of, thumb
-from snaptune.data.parallel import Progress, for_each_few, silent
+from snaptune.data.duplicates import SIDE, Pairs, Sides, Thumbs, near_pairs
+from snaptune.data.parallel import Progress, for_each_few, silent, workers_for
 from snaptune.data.prepared_store import Arrays, create, open_finished
+from snaptune.data.rows import fill_row, made_rows, make_rows, settings_of
 from snaptune.data.streamed import Streamed
 from snaptune.data.unreadable import Unreadable, refuse
+from snaptune.data.workers import Workers
 from snaptune.errors import DataError, ImageError
 from snaptune.images.preprocess import Preprocess
 
@@ -131,37 +134,44 @@ class _Maker:
     dataset: ImageDataset
     preprocess: Preprocess
 
-    def into(self, rows: Arrays, place: int, index: int) -> tuple[Unreadable, ...]:
-        """Fill one row with a sample, or say why it cannot be read."""
+    def rows(self, indices: range) -> tuple[Arrays, list[Unreadable]]:
+        """The rows of some samples, black where one cannot be read, and why."""
+        rows = Arrays.zeros(len(indices), self.preprocess.size)
+        found = [self._fill(rows, place, index) for place, index in enumerate(indices)]
+        return rows, [failure for failure in found if failure is not None]
+
+    def rows_of(self, workers: Workers, indices: range) -> tuple[Arrays, list[Unreadable]]:
+        """The same by a worker; what it cannot read, this process tries, and says why."""
+        answer = workers.answer(len(indices), self.dataset.encoded(indices))
+        known, rows = made_rows(answer, len(indices), self.preprocess.size)
+        if known.all():
+            return rows, []
+        rows = Arrays(*(array.copy() for array in rows))
+        found = [self._fill(rows, place, indices[place]) for place in np.flatnonzero(known == 0).tolist()]
+        return rows, [failure for failure in found if failure is not None]
+
+    def _fill(self, rows: Arrays, place: int, index: int) -> Unreadable | None:
         try:
-            image = self.dataset.load(index)
-            resized = self.preprocess.resized(image)
+            fill_row(rows, place, self.dataset.load(index), self.preprocess)
         except ImageError as error:
-            return (Unreadable.of(index, str(self.dataset.ids[index]), error),)
-        smaller = min(image, resized, key=_area)
-        rows.pixels[place] = self.preprocess.padded(resized)
-        rows.thumbs[place] = thumb(smaller)
-        rows.sides[place] = sides_of(smaller.size)
-        return ()
-
-
-def _area(image: Image.Image) -> int:
-    return image.width * image.height
+            return Unreadable.of(index, str(self.dataset.ids[index]), error)
+        return None
 
 
 def _fill(make: _Maker, sink: _Sink, progress: Progress, title: str) -> tuple[Unreadable, ...]:
     failures: list[Unreadable] = []
-    size = make.preprocess.size
+    size, count = make.preprocess.size, len(make.dataset)
     at_once = max(1, _WRITTEN_AT_ONCE // (size * size * 3))
 
-    def work(numbers: range) -> None:
+    def fill(rows_of: Callable[[range], tuple[Arrays, list[Unreadable]]], numbers: range) -> None:
         for start in numbers[::at_once]:
-            rows = Arrays.zeros(min(at_once, numbers.stop - start), size)
-            for place in range(len(rows.pixels)):
-                failures.extend(make.into(rows, place, start + place))
+            rows, unreadable = rows_of(range(start, min(start + at_once, numbers.stop)))
+            failures.extend(unreadable)
             sink.put(start, rows)
 
-    for_each_few(work, len(make.dataset), progress, title)
+    with workers_for(count, make_rows, settings_of(make.preprocess, make.dataset.max_pixels)) as workers:
+        rows_of = make.rows if workers is None else partial(make.rows_of, workers)
+        for_each_few(partial(fill, rows_of), count, progress, title)
     return tuple(sorted(failures))
 
 

@@ -47,6 +47,15 @@ class Arrays:
     def zeros(cls, count: int, size: int) -> Arrays:
         return cls(*(np.zeros(shape, np.uint8) for shape in _shapes(count, size).values()))
 
+    @classmethod
+    def read(cls, data: memoryview, count: int, size: int) -> Arrays:
+        """Of the bytes of all three, one after another; read-only where these are."""
+        arrays, start = [], 0
+        for shape in _shapes(count, size).values():
+            arrays.append(np.frombuffer(data, np.uint8, math.prod(shape), start).reshape(shape))
+            start += math.prod(shape)
+        return cls(*arrays)
+
     def put(self, start: int, rows: Arrays) -> None:
         """Take over rows, the first of which is that of sample `start`."""
         end = start + len(rows.pixels)

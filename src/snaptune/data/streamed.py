@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.rows import make_pixels, settings_of
 from snaptune.data.workers import Workers
-from snaptune.errors import ImageError
 from snaptune.images.preprocess import Pixels, Preprocess
 
 
@@ -22,7 +22,8 @@ class Streamed:
 
     def __init__(self, dataset: ImageDataset, preprocess: Preprocess, workers: int) -> None:
         self._dataset, self._preprocess = dataset, preprocess
-        self._workers = Workers(workers, preprocess, dataset.max_pixels) if workers else None
+        settings = settings_of(preprocess, dataset.max_pixels)
+        self._workers = Workers(workers, make_pixels, settings) if workers else None
         self._threads = ThreadPoolExecutor(workers or cpu_count())
 
     def __len__(self) -> int:
@@ -39,8 +40,9 @@ class Streamed:
 
     def _row(self, index: int) -> Pixels:
         if self._workers is not None:
-            try:
-                return self._workers.pixels(self._dataset.source.read(index), str(self._dataset.ids[index]))
-            except ImageError:
-                pass  # the user may have registered a decoder, which this process alone has
+            data = self._workers.answer(1, self._dataset.encoded([index]))
+            if data:
+                size = self._preprocess.size
+                return np.frombuffer(data, np.uint8).reshape(size, size, 3)
+        # what no worker can read may be of a kind whose decoder the user has registered in this process
         return self._preprocess.pixels(self._dataset.load(index))
