@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
 from benchmarks.peers.contract import LITE0
-from benchmarks.train import RESULTS, ROWS, run, write_results
+from benchmarks.train import RESULTS, ROWS, reach, run, spread, write_results
 
 NAMES = {"ours-9": "ours", "fastai": "fastai", "loop": "the worked example's loop"}
 
@@ -20,6 +21,7 @@ def arguments(description: str) -> argparse.ArgumentParser:
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1 on")
+    parser.add_argument("--rows", nargs="+", choices=NAMES, default=list(NAMES), help="who is measured")
     parser.add_argument("--report", action="store_true", help="measure nothing, print the table")
     return parser
 
@@ -36,7 +38,7 @@ def compare(
     found: list[dict[str, Any]] = json.loads(file.read_text())["runs"] if file.exists() else []
     done = {(item["row"], item["seed"], item["held_out"]) for item in found}
     same = argparse.Namespace(model=LITE0, size=size, epochs=5, device="cpu")
-    rows = [row for row in ROWS if row.name in NAMES]
+    rows = [row for row in ROWS if row.name in args.rows]
     for seed in [] if args.report else range(1, args.seeds + 1):
         for held_out, layout in sets.items():
             pictures = layout()
@@ -64,12 +66,31 @@ def table(runs: Sequence[dict[str, Any]]) -> str:
         f"**{mean(values):.3f}**" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "") for values in means
     ]
     lines.append("| **mean**, ± over seeds | | " + " | ".join(cells) + " |")
+    faster = [spread(_times_faster(runs, name), "{:.1f}") for name in present]
+    lines.append(f"| seconds to its lowest final accuracy, in those of ours | | {' | '.join(faster)} |")
     for machine in dict.fromkeys(item["on"] for item in runs):
         there = [item for item in runs if item["on"] == machine]
         seconds = [[item["seconds"] for item in there if item["row"] == name] for name in present]
         cells = [f"{median(of):.0f} ({min(of):.0f}–{max(of):.0f})" if of else "–" for of in seconds]
         lines.append(f"| seconds a run, median (lowest–highest), {machine} | | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _times_faster(runs: Sequence[dict[str, Any]], name: str) -> list[float]:
+    """To the accuracy that `name` ends with, the lowest over its seeds: its seconds as a multiple of ours.
+
+    One number for each set and seed that both were measured with on one machine; 0 where ours never is there.
+    """
+    if name == "ours-9":
+        return []
+    place = itemgetter("held_out", "seed", "on")
+    ours = {place(item): item for item in runs if item["row"] == "ours-9"}
+    theirs = [item for item in runs if item["row"] == name]
+    target: dict[str, float] = {}
+    for item in theirs:
+        target[item["held_out"]] = min(_final(item), target.get(item["held_out"], 1.0))
+    both = [(item, ours[place(item)], target[item["held_out"]]) for item in theirs if place(item) in ours]
+    return [reach(their, goal) / reach(own, goal) for their, own, goal in both]
 
 
 def _final(item: dict[str, Any]) -> float:
