@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from PIL import Image
@@ -33,6 +34,7 @@ def settings_of(preprocess: Preprocess, max_pixels: int) -> str:
     return json.dumps([preprocess.to_json(), max_pixels])
 
 
+@cache
 def _read(settings: str) -> tuple[Preprocess, int]:
     recipe, max_pixels = json.loads(settings)
     return Preprocess.from_json(recipe, "settings"), max_pixels

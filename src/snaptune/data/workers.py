@@ -35,7 +35,6 @@ class Workers:
     """`count` processes, each of which answers one question at a time, for any number of threads."""
 
     def __init__(self, count: int, task: Task, settings: str) -> None:
-        self.task = task
         command = [sys.executable, "-c", _START, task.__module__, task.__qualname__, settings, *sys.path]
         self.processes = [
             subprocess.Popen(  # noqa: S603  ourselves
@@ -63,7 +62,8 @@ class Workers:
             where = f"between '{names[0]}' and '{names[-1]}'" if len(names) > 1 else f"at '{names[0]}'"
             raise DataError(
                 f"A process that decodes pictures died (exit code {process.wait()}) {where}: for lack of "
-                "memory, or of a damaged file."
+                "memory, or of a damaged file. Make memory free (fewer 'workers', where a --config file sets "
+                "them), or move the file away."
             ) from error
         finally:
             self._free.put(process)
