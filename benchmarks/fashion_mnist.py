@@ -24,15 +24,15 @@ def unpacked(name: str, header: int) -> np.ndarray:
         return np.frombuffer(file.read(), np.uint8, offset=header)
 
 
-def export(target: Path, part: str, prefix: str, limit: int) -> int:
-    """Write `target/part/class/number.png`; the number of files."""
+def export(target: Path, part: str, prefix: str, limit: int, *, skip: int = 0) -> int:
+    """Write `target/part/class/number.png` of `limit` pictures a class after the first `skip`; how many."""
     pictures = unpacked(f"{prefix}-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
     labels = unpacked(f"{prefix}-labels-idx1-ubyte.gz", 8)
     written = 0
     for label, name in enumerate(CLASSES):
         folder = target / part / name
         folder.mkdir(parents=True, exist_ok=True)
-        for index in np.flatnonzero(labels == label)[:limit]:
+        for index in np.flatnonzero(labels == label)[skip : skip + limit]:
             Image.fromarray(pictures[index]).save(folder / f"{index:05d}.png")
             written += 1
     return written
