@@ -2,8 +2,9 @@
 
     python -m benchmarks fashion_mnist_accuracy
 
-1000 pictures to train and 2000 to test, of the Debian package `dataset-fashion-mnist`. As many before them of
-each class, in both parts, are left out: how far the default augmentation zooms and shifts was chosen on those.
+1000 pictures to train and 2000 to test, of the Debian package `dataset-fashion-mnist`. As many before them
+of each class, in both parts, are left out: how far the default augmentation zooms and shifts was chosen on
+those.
 What was measured is kept in `results/fashion_mnist_accuracy.json`.
 """
 

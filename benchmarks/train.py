@@ -63,7 +63,7 @@ def _without(technique: str) -> Row:
 
 ROWS = (
     Row("loop", "the worked example's loop", "worked_example"),
-    Row("loop-0", "the same, no worker processes", "worked_example", "", ("--workers", "0")),
+    Row("loop-0", "the loop without worker processes", "worked_example", "", ("--workers", "0")),
     Row("timm", "timm's parts as in its script", "timm_parts"),
     Row("timm-tuned", "timm's parts, tuned", "timm_parts", "", ("--tuned",)),
     Row("fastai", "fastai", "fastai_learner", "fastai"),

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.errors import DataError
 from snaptune.evaluation.intervals import Estimate, bootstrap, has_groups, ratio, share
-from snaptune.model_choice import for_probing, frozen_features, out_of_fold_hits
+from snaptune.evaluation.probe import out_of_fold_hits
+from snaptune.model_choice import for_probing, frozen_features
 from snaptune.models.build import build_model
 
 

@@ -16,6 +16,7 @@ from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.prepared import prepare
 from snaptune.errors import DataError
 from snaptune.evaluation.intervals import Estimate, has_groups, share
+from snaptune.evaluation.probe import out_of_fold_hits
 from snaptune.export.latency import median_ms
 from snaptune.export.onnx import export_onnx
 from snaptune.export.runtime import answer, open_session
@@ -32,7 +33,6 @@ CANDIDATES = (
 )
 PROBED = 1000
 """Pictures that the probe takes at most."""
-FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -84,25 +84,6 @@ def probe(features: npt.NDArray[np.float32], labels: Ints, groups: Ints | None) 
     if units.max() == 0:
         raise DataError("One picture is too few to compare models on.")
     return share(out_of_fold_hits(features, labels, units), groups)
-
-
-def out_of_fold_hits(features: npt.NDArray[np.float32], labels: Ints, units: Ints) -> npt.NDArray[np.bool_]:
-    """Whether ridge regression on the other folds gets each picture right; a unit is never cut."""
-    folds = np.random.default_rng(0).permutation(int(units.max()) + 1)[units] % FOLDS
-    hits = np.zeros(len(labels), dtype=bool)
-    for fold in np.unique(folds):
-        held = folds == fold
-        hits[held] = _ridge(features[~held], labels[~held], features[held]) == labels[held]
-    return hits
-
-
-def _ridge(known: npt.NDArray[np.float32], labels: Ints, asked: npt.NDArray[np.float32]) -> Ints:
-    mean, spread = known.mean(axis=0), known.std(axis=0) + 1e-6
-    known, asked = (known - mean) / spread, (asked - mean) / spread
-    targets = np.eye(int(labels.max()) + 1)[labels]
-    gram = known.T @ known + 0.1 * len(known) * np.eye(known.shape[1])
-    weights = np.linalg.solve(gram.astype(np.float64), known.T @ (targets - targets.mean(axis=0)))
-    return np.asarray((asked @ weights + targets.mean(axis=0)).argmax(axis=1), dtype=np.int64)
 
 
 def _weighed(name: str, classes: int, size: int, max_mb: float) -> Choice:

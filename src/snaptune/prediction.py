@@ -18,7 +18,7 @@ from snaptune.classifier import Classifier
 from snaptune.errors import RunError
 from snaptune.evaluation.calibration import Calibration
 from snaptune.images.preprocess import Pixels, Preprocess
-from snaptune.models.build import load_model, normalise, takes_any_size
+from snaptune.models.build import classifier_prefix, load_model, normalise, takes_any_size
 from snaptune.models.folding import merge_norms
 from snaptune.models.heat_map import HeatMaps, heat_maps
 from snaptune.run_folder import Run
@@ -86,6 +86,19 @@ class TorchClassifier(Classifier):
     def probabilities(self, pixels: Pixels, batch_size: int = 64) -> Probabilities:
         """Prepared uint8 [n, size, size, 3] to calibrated probabilities [n, classes]."""
         return softmax(self.logits(pixels, batch_size) / np.float32(self.calibration.temperature))
+
+    def features(self, pixels: Pixels) -> npt.NDArray[np.float32]:
+        """What the last layer is given for each prepared picture [n, size, size, 3]: [n, k]."""
+        rows: list[npt.NDArray[np.float32]] = []
+        head = self.network.get_submodule(classifier_prefix(self.model))
+        listening = head.register_forward_pre_hook(
+            lambda module, given: rows.append(given[0].flatten(1).float().cpu().numpy())
+        )
+        try:
+            self.logits(pixels)
+        finally:
+            listening.remove()
+        return np.concatenate(rows)
 
     def takes_any_size(self) -> bool:
         return takes_any_size(self.model)

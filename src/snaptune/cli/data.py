@@ -44,6 +44,14 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         help="add pictures that were corrected on the browser page, as a group of their own",
     )
     parser.add_argument(
+        "--fix",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="CSV",
+        help="labels put right and pictures left out, as the page of 'snaptune audit' writes them",
+    )
+    parser.add_argument(
         "--group-pattern", metavar="REGEX", help="read groups from the paths: the first bracket of a match"
     )
     parser.add_argument(
@@ -86,6 +94,7 @@ def _reading(args: argparse.Namespace, run: Run | None) -> Reading:
     typed = {
         "group pattern": [args.group_pattern] if args.group_pattern else [],
         "add": list(map(str, args.add)),
+        "fix": list(map(str, args.fix)),
         "exclude": args.exclude,
     }
     reading = replace(reading, steps=tuple(step for step in reading.steps if not typed[step[0]]))

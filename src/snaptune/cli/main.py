@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from snaptune.cli import (
+    audit,
     bench,
     cache,
     check,
@@ -24,7 +25,21 @@ from snaptune.cli import (
 )
 from snaptune.errors import SnaptuneError
 
-COMMANDS = (quickstart, check, models, train, evaluate, compare, predict, export, bench, demo, publish, cache)
+COMMANDS = (
+    quickstart,
+    check,
+    models,
+    train,
+    evaluate,
+    compare,
+    audit,
+    predict,
+    export,
+    bench,
+    demo,
+    publish,
+    cache,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from snaptune.data.corrections import from_corrections, joined
 from snaptune.data.dataset import ImageDataset
+from snaptune.data.fixes import fixed
 from snaptune.data.folders import from_folder
 from snaptune.data.hub import from_hub, from_local_copy, is_local_copy
 from snaptune.data.parallel import Progress, silent
@@ -68,6 +69,7 @@ def located(spec: str | Path) -> str:
 _STEPS: dict[str, Callable[[ImageDataset, str], ImageDataset]] = {
     "group pattern": group_by_pattern,
     "add": lambda dataset, path: joined(dataset, from_corrections(path)),
+    "fix": fixed,
     "exclude": lambda dataset, name: dataset.excluding((name,)),
 }
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from snaptune.images.load import MAX_PIXELS
 
-STEPS = ("group pattern", "add", "exclude")
+STEPS = ("group pattern", "add", "fix", "exclude")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Reading:
 
     `place` is an absolute path, a URL, `hub:NAME` or `sample:NAME`; `root` is the folder that a table's files
     lie in; pictures of more than `max_pixels` are not decoded. `steps` are pairs of one of `STEPS` and its
-    value (an expression, a zip, a class), in their order.
+    value (an expression, a zip, a table of fixes, a class), in their order.
     """
 
     place: str
