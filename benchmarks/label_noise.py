@@ -21,8 +21,7 @@ from snaptune.config import TrainConfig
 from snaptune.data.dataset import ImageDataset, Ints
 from snaptune.data.prepared import prepare
 from snaptune.data.readers import open_dataset
-from snaptune.evaluation.calibration import fit_temperature, softmax
-from snaptune.evaluation.probe import out_of_fold_scores
+from snaptune.evaluation.probe import out_of_fold_probabilities
 from snaptune.evaluation.suspects import suspects
 from snaptune.label_audit import audit
 from snaptune.model_choice import frozen_features
@@ -55,8 +54,8 @@ def before_training(dataset: ImageDataset, config: TrainConfig) -> Ints:
     model = build_model(config.model, 0, "pretrained", size=config.image_size)
     features = frozen_features(model, config.model, dataset, config.image_size)
     classes = len(dataset.class_names)
-    scores = out_of_fold_scores(features, dataset.labels, np.arange(len(dataset)), classes)
-    probabilities = softmax(scores, fit_temperature(scores, dataset.labels))
+    units = np.arange(len(dataset))
+    probabilities = out_of_fold_probabilities(features, dataset.labels, units, classes)
     return suspects(probabilities, dataset.labels)[0]
 
 

@@ -16,10 +16,9 @@ from snaptune.data.fixes import COLUMNS
 from snaptune.data.prepared import Prepared, Progress, prepare, silent
 from snaptune.data.unreadable import Unreadable
 from snaptune.errors import DataError, shown
-from snaptune.evaluation.calibration import fit_temperature, softmax
 from snaptune.evaluation.pictures import small_jpeg
-from snaptune.evaluation.probe import out_of_fold_scores
-from snaptune.evaluation.suspects import suspects
+from snaptune.evaluation.probe import out_of_fold_probabilities
+from snaptune.evaluation.suspects import Suspect, suspects
 from snaptune.evaluation.suspects_page import Card, render
 from snaptune.prediction import TorchClassifier
 from snaptune.run_folder import Run, write_bytes
@@ -28,18 +27,6 @@ SHOWN = 500
 """Pictures on the page at most; the table has them all."""
 _THUMBNAIL = 180
 _AT_ONCE = 64
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A picture whose label is likely wrong, and how probable its label and the other class are."""
-
-    index: int
-    id: str
-    label: str
-    suggested: str
-    label_probability: float
-    suggested_probability: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +72,7 @@ class LabelAudit:
 
     def _card(self, one: Suspect) -> Card:
         jpeg = small_jpeg(self.dataset.load(one.index), _THUMBNAIL)
-        odds = (one.label_probability, one.suggested_probability)
-        return Card(one.id, one.label, one.suggested, *odds, self.dataset.group_of(one.index), jpeg)
+        return Card(one, self.dataset.group_of(one.index), jpeg)
 
 
 def audit(run: Run, dataset: ImageDataset, progress: Progress = silent) -> LabelAudit:
@@ -130,9 +116,7 @@ def _out_of_fold(
     features = _features(classifier, prepared, samples, progress)
     units = clusters(len(dataset), prepared.near_duplicates())[samples]
     _, units = np.unique(units, return_inverse=True)
-    labels = dataset.labels[samples]
-    scores = out_of_fold_scores(features, labels, units, len(dataset.class_names))
-    return softmax(scores, fit_temperature(scores, labels))
+    return out_of_fold_probabilities(features, dataset.labels[samples], units, len(dataset.class_names))
 
 
 def _features(

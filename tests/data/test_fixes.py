@@ -8,9 +8,11 @@ import pytest
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.fixes import fixed
+from snaptune.data.prepared import cache_key
 from snaptune.data.readers import open_dataset, read_again
 from snaptune.data.reading import Reading
 from snaptune.errors import DataError
+from snaptune.images.preprocess import Preprocess
 
 
 def table(path: Path, *rows: str) -> Path:
@@ -105,3 +107,11 @@ def test_a_picture_listed_twice_is_refused(tmp_path: Path, small_dataset: ImageD
 def test_a_missing_table_is_told(tmp_path: Path, small_dataset: ImageDataset) -> None:
     with pytest.raises(DataError, match=r"nowhere\.csv' cannot be read as a table of fixes"):
         fixed(small_dataset, tmp_path / "nowhere.csv")
+
+
+def test_prepared_pictures_are_found_again_where_only_labels_changed(
+    tmp_path: Path, small_dataset: ImageDataset
+) -> None:
+    recipe = Preprocess(32, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    after = fixed(small_dataset, table(tmp_path / "fixes.csv", f"{small_dataset.ids[0]},fist,ok,"))
+    assert cache_key(after, recipe) == cache_key(small_dataset, recipe)

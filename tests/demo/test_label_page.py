@@ -12,7 +12,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.fixes import fixed
-from snaptune.label_audit import LabelAudit, Suspect
+from snaptune.evaluation.suspects import Suspect
+from snaptune.label_audit import LabelAudit
 from tests.demo.test_quality import AXE
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from snaptune.data.columns import coded_as
-from snaptune.data.dataset import ImageDataset, Ints
+from snaptune.data.dataset import ImageDataset
 from snaptune.errors import DataError, closest, shown
 
 COLUMNS = ("id", "new_label", "remove")
@@ -45,15 +44,11 @@ def fixed(dataset: ImageDataset, path: str | Path) -> ImageDataset:
         raise DataError(f"'{path}' cannot be applied to '{dataset.name}':\n{listed}{more}")
     changed = dataset.labels.copy()
     changed[samples[labels >= 0]] = labels[labels >= 0]
-    reading = dataset.reading and dataset.reading.then("fix", str(path.resolve()))
-    whole = replace(dataset, labels=changed, reading=reading)
-    return replace(whole.subset(_kept(len(dataset), rows, samples)), reading=reading)
-
-
-def _kept(count: int, rows: Sequence[dict[str, str]], samples: Ints) -> Ints:
-    kept = np.ones(count, np.bool_)
-    kept[samples[[_said(row) in _YES for row in rows]]] = False
-    return np.flatnonzero(kept).astype(np.int64)
+    after = replace(dataset, labels=changed)
+    removed = samples[[_said(row) in _YES for row in rows]]
+    if len(removed):  # otherwise the source stays the same, and what is prepared of it is found again
+        after = after.subset(np.setdiff1d(np.arange(len(dataset)), removed))
+    return replace(after, reading=dataset.reading and dataset.reading.then("fix", str(path.resolve())))
 
 
 def _said(row: dict[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from snaptune.evaluation.calibration import fit_temperature, softmax
 from snaptune.evaluation.intervals import Bools, Floats, Ints
 
 FOLDS = 5
@@ -22,6 +23,15 @@ def out_of_fold_scores(features: Features, labels: Ints, units: Ints, classes: i
         held = folds == fold
         scores[held] = _ridge(features[~held], labels[~held], features[held], classes)
     return scores
+
+
+def out_of_fold_probabilities(features: Features, labels: Ints, units: Ints, classes: int) -> Floats:
+    """The scores as probabilities [n, classes], none from a model that has seen the picture's own label.
+
+    One temperature, the one under which the scores have the smallest log loss, makes them so.
+    """
+    scores = out_of_fold_scores(features, labels, units, classes)
+    return softmax(scores, fit_temperature(scores, labels))
 
 
 def out_of_fold_hits(features: Features, labels: Ints, units: Ints) -> Bools:

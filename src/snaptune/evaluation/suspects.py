@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from snaptune.evaluation.intervals import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A picture whose label is likely wrong, and how probable its label and the other class are."""
+
+    index: int
+    id: str
+    label: str
+    suggested: str
+    label_probability: float
+    suggested_probability: float
 
 
 def suspects(probabilities: Floats, labels: Ints) -> tuple[Ints, Ints]:

@@ -11,17 +11,14 @@ from importlib import resources
 
 from snaptune.errors import shown
 from snaptune.evaluation.intervals import percent
+from snaptune.evaluation.suspects import Suspect
 
 
 @dataclass(frozen=True)
 class Card:
-    """A suspect with its picture as a small JPEG."""
+    """A suspect with its group, empty where there is none, and its picture as a small JPEG."""
 
-    id: str
-    label: str
-    suggested: str
-    label_probability: float
-    suggested_probability: float
+    suspect: Suspect
     group: str
     jpeg: bytes
 
@@ -44,7 +41,7 @@ def render(title: str, class_names: Sequence[str], cards: Sequence[Card]) -> str
         f'<p class="note">{escape(note)}</p>\n'
         '<div class="bar"><button id="save" type="button" disabled>Save fixes.csv</button>'
         '<button id="take" type="button">Take every suggestion</button>'
-        '<span id="count" role="status">Nothing decided yet.</span></div>\n'
+        '<span id="count" role="status"></span></div>\n'
         f'<ul class="gallery">{cells}</ul>\n<datalist id="classes">{options}</datalist>\n'
         f'<script type="application/json" id="names">{_json(class_names)}</script>\n'
         f"<script>\n{_file('suspects.js')}</script>\n</main>\n</body>\n</html>\n"
@@ -52,18 +49,18 @@ def render(title: str, class_names: Sequence[str], cards: Sequence[Card]) -> str
 
 
 def _cell(card: Card) -> str:
-    data = base64.b64encode(card.jpeg).decode()
-    name = escape(shown(card.id))
+    one, data = card.suspect, base64.b64encode(card.jpeg).decode()
+    name, suggested = escape(shown(one.id)), escape(shown(one.suggested))
     group = f" · {escape(shown(card.group))}" if card.group else ""
     return (
-        f'<li data-id="{escape(card.id, quote=True)}" data-suggested="{escape(card.suggested, quote=True)}">'
+        f'<li data-id="{escape(one.id, quote=True)}" data-suggested="{escape(one.suggested, quote=True)}">'
         f'<div class="pictures"><img alt="" loading="lazy" src="data:image/jpeg;base64,{data}"></div>'
-        f"labelled {escape(shown(card.label))} ({percent(card.label_probability, 0)})<br>"
-        f"rather <b>{escape(shown(card.suggested))}</b> ({percent(card.suggested_probability, 0)})"
+        f"labelled {escape(shown(one.label))} ({percent(one.label_probability, 0)})<br>"
+        f"rather <b>{suggested}</b> ({percent(one.suggested_probability, 0)})"
         f'<div class="id">{name}{group}</div>'
         f'<div class="decide" role="group" aria-label="{name}">'
         f'<button type="button" data-do="keep">keep</button>'
-        f'<button type="button" data-do="take">{escape(shown(card.suggested))}</button>'
+        f'<button type="button" data-do="take">{suggested}</button>'
         f'<button type="button" data-do="remove">remove</button>'
         f'<input list="classes" placeholder="another class" aria-label="another class for {name}">'
         "</div></li>\n"
