@@ -192,6 +192,21 @@ def test_the_terminal_table_counts_each_kind(report: DataReport) -> None:
     assert "converted  16-bit colour" in text
 
 
+def test_sides_are_whole_numbers_and_one_set_is_no_sets(tmp_path: Path) -> None:
+    """Not 2e+04 pixels, nor the 69.1 that lie between two pictures."""
+    for name, size in (("a/one", (20_000, 3)), ("a/copy", (20_000, 3)), ("b/other", (45, 60))):
+        put(tmp_path / "data" / f"{name}.png")
+        texture(1, size).save(tmp_path / "data" / f"{name}.png")
+    report = check(from_folder(tmp_path / "data"))
+    write_html(report, tmp_path / "report.html", Preprocess(64, (0.5,) * 3, (0.5,) * 3))
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    cells = [re.findall("<td>(.*?)</td>", row) for row in re.findall("<tr><th>[wh].*?</tr>", html)]
+    assert cells[0] == ["45", "45", "20,000", "20,000", "20,000"]
+    assert cells[1] == ["3", "3", "3", "60", "60"]
+    assert cells[2] == ["0.75", "0.75", "6,667", "6,667", "6,667"]
+    assert "Exact duplicates               2 in 1 set\n" in terminal_table(report)
+
+
 def test_a_clean_set_has_no_findings(hands: ImageDataset) -> None:
     report = check(hands)
     assert report.findings == ()

@@ -170,7 +170,8 @@ def _counted(counts: Iterable[tuple[str, int]]) -> str:
 
 def _amount(kind: str, findings: Sequence[Finding]) -> str:
     pictures = sum(len(finding.samples) for finding in findings)
-    sets = f" in {len(findings):,} sets" if kind in ("exact", "near", "conflict", "leak") else ""
+    several = "set" if len(findings) == 1 else "sets"
+    sets = f" in {len(findings):,} {several}" if kind in ("exact", "near", "conflict", "leak") else ""
     first = shown(findings[0].detail)
     return f"{pictures:,}{sets}" + (f" (first: {first})" if first else "")
 
@@ -241,7 +242,10 @@ def _sizes(report: DataReport) -> str:
     head = "<tr><th></th><th>smallest</th><th>5 %</th><th>median</th><th>95 %</th><th>largest</th></tr>"
     lines = [
         f"<tr><th>{name}</th>"
-        + "".join(f"<td>{value:,.4g}</td>" for value in np.percentile(v, [0, 5, 50, 95, 100]))
+        + "".join(
+            f"<td>{value:,.0f}</td>" if value >= 100 else f"<td>{value:.3g}</td>"
+            for value in np.percentile(v, [0, 5, 50, 95, 100], method="nearest")
+        )
         for name, v in rows.items()
     ]
     return f"<table class='plain'>{head}{'</tr>'.join(lines)}</tr></table>"
