@@ -82,6 +82,7 @@ ROWS = (
     _without("channels last"),
     _without("frozen lowest layers"),
     _without("folded norms"),
+    _without("quick convolutions"),
     _without("prepared pictures"),
     _without("batched augmentation"),
     _without("rare looks at the loss"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -19,13 +20,17 @@ from unittest import mock
 import numpy as np
 import numpy.typing as npt
 import torch
+from timm.layers import Conv2dSame
+from timm.layers.conv2d_same import conv2d_same
 from torch import Tensor, nn
 
 from benchmarks.peers.contract import LITE0, Clock, Task, task
 from snaptune.config import TrainConfig
 from snaptune.data.cache_folder import cache_folder
 from snaptune.data.readers import open_dataset
+from snaptune.models import convolving, folding
 from snaptune.models.build import build_model, freeze_slow, parameter_groups
+from snaptune.models.convolving import quicken
 from snaptune.models.folding import fold_norms
 from snaptune.training import loop, network
 from snaptune.training import train as training
@@ -80,6 +85,7 @@ class Ceiling:
         pretrained = given.model == LITE0  # others start from random weights, where nothing is frozen
         if like_ours and pretrained:
             fold_norms(self.model, self.pixels)
+            quicken(self.model)
             groups = parameter_groups(
                 self.model, weight_decay=config.weight_decay, layer_decay=config.layer_decay
             )
@@ -117,10 +123,25 @@ def one_by_one(config: TrainConfig) -> Augment:
     return each
 
 
+def as_torch_does(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """The convolution by the way that its own class has."""
+    if isinstance(convolution, Conv2dSame):
+        geometry: Any = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
+        padded: Tensor = conv2d_same(pixels, weight, bias, *geometry)
+        return padded
+    found: Tensor = convolution._conv_forward(pixels, weight, bias)
+    return found
+
+
 def patched(without: str) -> Any:
     """What has to be replaced inside the package to leave a technique out."""
     if without == "folded norms":
         return mock.patch.object(network, "fold_norms", return_value=0)
+    if without == "quick convolutions":
+        both = ExitStack()
+        for module in (convolving, folding):
+            both.enter_context(mock.patch.object(module, "convolve", as_torch_does))
+        return both
     if without == "rare looks at the loss":
         return mock.patch.object(loop, "READ_EVERY", 1)
     return mock.patch.dict({}, {})

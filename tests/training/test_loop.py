@@ -22,7 +22,7 @@ from snaptune.training.events import EpochDone, Event, Finished, OnEvent, Starte
 from snaptune.training.loop import Plan, fit, score, set_training
 from snaptune.training.mixup import Mixup
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema, build_optimizer, cosine, set_rates, torch_one_cycle
+from snaptune.training.optim import MovingAverage, build_optimizer, cosine, set_rates, torch_one_cycle
 
 CPU = torch.device("cpu")
 FLOAT32 = Numerics(CPU)
@@ -44,7 +44,7 @@ def three_layers() -> nn.Sequential:
 
 def learner(model: nn.Module, *, lr: float = 0.01, ema: float = 0.0) -> Learner:
     optimizer = build_optimizer([{"params": list(model.parameters())}], lr=lr, eps=1e-8)
-    return Learner(model, optimizer, build_ema(model, ema) if ema else None)
+    return Learner(model, optimizer, MovingAverage(model, ema) if ema else None)
 
 
 def fitted(model: nn.Module, tmp_path: Path, on_event: OnEvent = ignore, **changes: object) -> Kept:
@@ -304,10 +304,10 @@ def test_the_cosine_rises_then_falls() -> None:
 
 def test_the_moving_average_follows_and_smooths() -> None:
     model = nn.Linear(1, 1, bias=False)
-    ema = build_ema(model, 0.5)
+    ema = MovingAverage(model, 0.5)
     for value in (1.0, 0.0, 0.0):
         nn.init.constant_(model.weight, value)
-        ema.update_parameters(model)
+        ema.update()
     averaged = ema.module.state_dict()["weight"].item()
     # the first update copies 1; then min(0.5, 2/11) and min(0.5, 3/12) of it are kept
     assert averaged == pytest.approx(1.0 * (2 / 11) * (3 / 12))

@@ -23,7 +23,7 @@ from snaptune.training.checkpoint import Learner, Progress, Saver
 from snaptune.training.loop import Plan, fit
 from snaptune.training.mixup import CutMix, Mix, Mixup
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema
+from snaptune.training.optim import MovingAverage
 from snaptune.training.trivial import TrivialAugment
 from snaptune.trivial_space import TUTORIAL
 
@@ -62,7 +62,7 @@ def one_epoch(
     progress = Progress()
     with Waits() as waits, pytest.raises(NotImplementedError, match="Cannot copy out of meta tensor"):
         fit(
-            Learner(model, optimizer, build_ema(model, ema) if ema else None),
+            Learner(model, optimizer, MovingAverage(model, ema) if ema else None),
             batches,
             batches,
             Plan(epochs=1, lr=0.01, warmup=0.1, seed=1, clip=clip, label_smoothing=0.1),
@@ -138,7 +138,7 @@ def test_no_step_waits_for_a_cuda_device(tmp_path: Path, monkeypatch: pytest.Mon
     progress = Progress()
     try:
         fit(
-            Learner(model, optimizer, build_ema(model, 0.9)),
+            Learner(model, optimizer, MovingAverage(model, 0.9)),
             batches,
             replace(batches, samples=np.arange(4)),
             Plan(epochs=1, lr=0.01, warmup=0.1, seed=1),

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 import torch
-from timm.layers import BatchNormAct2d, Conv2dSame
-from timm.layers.conv2d_same import conv2d_same
+from timm.layers import BatchNormAct2d
 from torch import Tensor, nn
 
-FORWARD = "forward"
+from snaptune.models.convolving import FORWARD, convolve, is_convolution, quicken
+
 TOLERANCE = 1e-3
 """Largest difference of the outputs, as a share of the largest of them, that is put down to rounding."""
 
@@ -59,6 +59,7 @@ def merge_norms(model: nn.Module, example: Tensor) -> nn.Module:
         convolution.weight = nn.Parameter(weight, requires_grad=False)
         convolution.bias = nn.Parameter(offset, requires_grad=False)
         setattr(norm, FORWARD, partial(_behind, norm))
+    quicken(merged)
     return merged if _alike(model(example), merged(example)) else model
 
 
@@ -87,11 +88,7 @@ def _adjacent(model: nn.Module, example: Tensor) -> list[tuple[nn.Conv2d, nn.Bat
         if id(inputs[0]) in made:
             pairs.append((made[id(inputs[0])][0], module))
 
-    hooks = [
-        module.register_forward_hook(after)
-        for module in model.modules()
-        if type(module) in (nn.Conv2d, Conv2dSame)
-    ]
+    hooks = [module.register_forward_hook(after) for module in model.modules() if is_convolution(module)]
     hooks += [module.register_forward_pre_hook(before) for module in model.modules() if _is_norm(module)]
     try:
         model(example)
@@ -115,13 +112,7 @@ def _merged(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> tuple[Tensor, Tenso
 
 def _scaled(convolution: nn.Conv2d, norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:
     """The convolution and then the norm, in one."""
-    weight, offset = _merged(convolution, norm)
-    if isinstance(convolution, Conv2dSame):
-        geometry: Any = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
-        padded: Tensor = conv2d_same(pixels, weight, offset, *geometry)
-        return padded
-    found: Tensor = convolution._conv_forward(pixels, weight, offset)
-    return found
+    return convolve(convolution, pixels, *_merged(convolution, norm))
 
 
 def _behind(norm: nn.BatchNorm2d, pixels: Tensor) -> Tensor:

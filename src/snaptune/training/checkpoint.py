@@ -21,11 +21,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from snaptune.errors import RunError, TrainingError
 from snaptune.run_folder import write_bytes
 from snaptune.training.batches import Batch
+from snaptune.training.optim import MovingAverage
 from snaptune.training.processes import Processes
 
 KEEP = 2
@@ -120,7 +120,7 @@ class Learner:
 
     model: nn.Module
     optimizer: torch.optim.Optimizer
-    ema: AveragedModel | None
+    ema: MovingAverage | None
 
     def restart(self, state: Mapping[str, Tensor]) -> None:
         """Back to before the first step, the model's own state being `state`."""

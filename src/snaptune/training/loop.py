@@ -145,7 +145,7 @@ def fit(
                 scaler.update()
                 optimizer.zero_grad(set_to_none=True)
                 if learner.ema is not None:
-                    learner.ema.update_parameters(model)
+                    learner.ema.update()
             look = ends or progress.step % READ_EVERY == 0
             if look:
                 progress.read(processes)

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from snaptune.config import TrainConfig
 from snaptune.models.build import build_model, freeze_backbone, freeze_slow, parameter_groups
+from snaptune.models.convolving import quicken
 from snaptune.models.folding import fold_norms
 from snaptune.training.checkpoint import Learner
 from snaptune.training.loop import set_training
 from snaptune.training.numerics import Numerics
-from snaptune.training.optim import build_ema, build_optimizer
+from snaptune.training.optim import MovingAverage, build_optimizer
 from snaptune.training.say import Say
 
 Groups = list[dict[str, Any]]
@@ -25,7 +26,7 @@ def initial_model(config: TrainConfig, classes: int, say: Say) -> nn.Module:
 
 
 def fitted_out(model: nn.Module, config: TrainConfig) -> Groups:
-    """Freeze what stays and fold norms that are fixed, in place; returns the groups of what learns.
+    """Freeze what stays, fold fixed norms and quicken convolutions, in place; the groups of what learns.
 
     The numerics are measured after this, on the network as it will be trained.
     """
@@ -33,6 +34,7 @@ def fitted_out(model: nn.Module, config: TrainConfig) -> Groups:
         freeze_backbone(model)
     if keeps_statistics(config):
         fold_norms(model, _example(config.image_size))
+    quicken(model)
     groups = parameter_groups(
         model,
         weight_decay=config.weight_decay,
@@ -49,7 +51,7 @@ def build_learner(model: nn.Module, groups: Groups, config: TrainConfig, numeric
     """The model where and as it is computed, its optimiser and its moving average."""
     model = numerics.placed(model)
     optimizer = build_optimizer(groups, lr=config.lr, eps=config.adam_eps)
-    ema = build_ema(model, config.ema_decay) if config.ema_decay else None
+    ema = MovingAverage(model, config.ema_decay) if config.ema_decay else None
     return Learner(model, optimizer, ema)
 
 

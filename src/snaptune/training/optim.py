@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -9,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 FINAL_LR = 0.01
 """The last learning rate as a share of the peak."""
@@ -60,32 +60,35 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float, beta: float | None) -
             group["betas"] = (beta, group["betas"][1])
 
 
-class MovingAverage(AveragedModel):
+class MovingAverage(nn.Module):
     """An average of parameters and statistics; a young one follows faster: min(decay, (1+n)/(10+n)).
 
-    torch's own `update_parameters` asks the device for the count, and waits for it, in every step.
+    `module` is a copy of `model`, which becomes what `model` is at the first update. torch's `AveragedModel`
+    asks the device for the count, and waits for it, in every step, and lists all tensors anew.
     """
 
+    n_averaged: Tensor
+
     def __init__(self, model: nn.Module, decay: float) -> None:
-        super().__init__(model, use_buffers=True)
+        super().__init__()
+        self.module = copy.deepcopy(model)
+        self.register_buffer("n_averaged", torch.tensor(0))
         self._decay = decay
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        self._smooth = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._counts = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
-    def update_parameters(self, model: nn.Module) -> None:
+    def update(self) -> None:
+        """Follow the model a step."""
         count = int(self.n_averaged)  # lies in main memory
         kept = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
-        for average, value in zip(_tensors(self.module), _tensors(model), strict=True):
-            if average.is_floating_point():
-                average.lerp_(value.detach(), 1 - kept)
-            else:
-                average.copy_(value)
+        averages, values = map(list, zip(*self._smooth, strict=True))
+        torch._foreach_lerp_(averages, values, 1 - kept)
+        for average, value in self._counts:
+            average.copy_(value)
         self.n_averaged += 1
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
     return chain(model.parameters(), model.buffers())
-
-
-def build_ema(model: nn.Module, decay: float) -> MovingAverage:
-    """A moving average of `model`, which begins as what `model` is at the first update."""
-    return MovingAverage(model, decay)
