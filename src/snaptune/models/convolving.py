@@ -62,7 +62,8 @@ def _is_slow_to_learn(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor) ->
     """Whether it is depthwise, over small maps, and its weights learn."""
     side = convolution.kernel_size[0]
     return (
-        max(pixels.shape[-2:]) <= _largest_slow_map(side)
+        not torch.compiler.is_compiling()  # first, since the rest cannot be compiled
+        and max(pixels.shape[-2:]) <= _largest_slow_map(side)
         and convolution.groups == convolution.in_channels == convolution.out_channels
         and convolution.kernel_size == (side, side)
         and convolution.padding == (side // 2, side // 2)
@@ -73,7 +74,6 @@ def _is_slow_to_learn(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor) ->
         and torch.is_grad_enabled()
         and weight.requires_grad
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
     )
 
 
