@@ -44,18 +44,28 @@ def _same(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor, bias: Tensor |
     """TensorFlow's padding, with its odd row and column at the end of even sides.
 
     Instead of a copy of the map with room for them, the kernel gets a row and a column of zeros at its
-    beginning. Only where nothing is learnt, since the gradient of such a kernel is slow.
+    beginning, where that will do.
     """
-    learns = torch.is_grad_enabled() and (pixels.requires_grad or weight.requires_grad)
-    height, width = pixels.shape[-2:]
-    side = convolution.kernel_size[0]
-    usual = (side, side) == convolution.kernel_size and side % 2 == 1 and convolution.dilation == (1, 1)
-    if usual and convolution.stride == (2, 2) and height % 2 == width % 2 == 0 and not learns:
+    if _may_be_longer(convolution, pixels, weight):
         longer = F.pad(weight, (1, 0, 1, 0))
-        return F.conv2d(pixels, longer, bias, 2, side // 2, groups=convolution.groups)
+        return F.conv2d(pixels, longer, bias, 2, weight.shape[-1] // 2, groups=convolution.groups)
     geometry: Any = (convolution.stride, convolution.padding, convolution.dilation, convolution.groups)
     padded: Tensor = conv2d_same(pixels, weight, bias, *geometry)
     return padded
+
+
+def _may_be_longer(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor) -> bool:
+    """Whether it halves even sides and nothing is learnt: the gradient of a longer kernel is slow."""
+    height, width = pixels.shape[-2:]
+    side = convolution.kernel_size[0]
+    return (
+        height % 2 == width % 2 == 0
+        and convolution.kernel_size == (side, side)
+        and side % 2 == 1
+        and convolution.stride == (2, 2)
+        and convolution.dilation == (1, 1)
+        and not (torch.is_grad_enabled() and (pixels.requires_grad or weight.requires_grad))
+    )
 
 
 def _is_slow_to_learn(convolution: nn.Conv2d, pixels: Tensor, weight: Tensor) -> bool:
