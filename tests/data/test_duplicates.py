@@ -88,6 +88,16 @@ def test_large_pictures_must_agree_in_their_details() -> None:
     assert len(near_pairs(thumbs, squares_of(28, 2))) == 1
 
 
+def test_a_texture_may_shift_the_light_a_little_as_aliasing_does() -> None:
+    """Bricks and grass: most of the contrast is in what the sketch leaves out, and some of it comes down."""
+    rng = np.random.default_rng(0)
+    base, change = coarse(rng, 1, 6)[0] + 128, coarse(rng, 1, 0.7)[0]
+    texture = rng.normal(0, 12, (32, 32, 1))
+    assert len(near_pairs(shaded(np.stack([base, base + change])), squares_of(255, 2))) == 0
+    textured = shaded(np.stack([base + texture, base + texture + change]))
+    assert len(near_pairs(textured, squares_of(255, 2))) == 1
+
+
 def test_every_close_pair_of_many_is_found() -> None:
     """More pictures than are compared at once, so that the search halves them several times."""
     rng = np.random.default_rng(0)

@@ -35,7 +35,9 @@ _NOISE, _COLOUR_NOISE = 4.0, 3
 """What compressing adds: grey levels a pixel of the smaller picture, and how much more in colour."""
 
 _TONE = 0.026
-"""And in each frequency of the sketch, as a share of contrast: rounding of sizes, and of colours."""
+"""And in each frequency of the sketch, as a share of the thumbnail's contrast: rounding of sizes and of
+colours, and what aliasing brings down from finer frequencies.
+"""
 
 MAX_DIFFERENCE, _MAX_GREY_DIFFERENCE = 0.1, 2.0
 """Largest mean difference of two thumbnails: a share of contrast, and grey levels; not for small ones."""
@@ -130,11 +132,13 @@ def contrast_of(thumbs: Thumbs) -> Floats:
 class _Sketches:
     """The lowest frequencies, float32 [3, n, 64], and the length of each in RGB without its mean grey.
 
-    The first channel is luma, the others are the two colours that JPEG and WebP store.
+    The first channel is luma, the others are the two colours that JPEG and WebP store. `fine_contrast` is
+    that length of the whole thumbnail, root mean square of its pixels.
     """
 
     waves: Floats
     contrast: Floats
+    fine_contrast: Floats
 
     def keys(self) -> Floats:
         """Luma, [n, 63], the lowest frequencies first, as a share of contrast."""
@@ -157,7 +161,7 @@ class _Sketches:
         """Mean square of one channel's differences, each as a multiple of what is expected."""
         one, other = (self.waves[channel][places] for places in pairs.T)
         smaller = sides[pairs].min(axis=1).astype(np.float32)
-        tone = self.contrast[pairs].min(axis=1) * np.float32(_TONE / (_WAVES * np.sqrt(3)))
+        tone = self.fine_contrast[pairs].min(axis=1) * np.float32(_TONE)
         noise = np.float32(_NOISE * _WAVES) / np.sqrt(smaller.prod(axis=1))  # a sketch averages over pixels
         louder = np.float32(_COLOUR_NOISE if channel else 1)
         expected = _lost(smaller, _COLOUR_LOSS if channel else 1) ** 2
@@ -181,7 +185,7 @@ _LUMA_CHROMA = np.array([[0.299, -0.169, 0.5], [0.587, -0.331, -0.419], [0.114, 
 
 def _sketches(thumbs: Thumbs, chosen: Ints) -> _Sketches:
     waves = np.empty((3, len(chosen), _WAVES**2), np.float32)
-    contrast = np.empty(len(chosen), np.float32)
+    contrast, fine_contrast = np.empty((2, len(chosen)), np.float32)
     down = _wave_weights()
     across = np.kron(down.T, np.eye(3, dtype=np.float32))
     for start in range(0, len(chosen), _CHUNK):
@@ -190,8 +194,17 @@ def _sketches(thumbs: Thumbs, chosen: Ints) -> _Sketches:
         colours = (halfway @ across).reshape(-1, _WAVES**2, 3)
         squares = np.einsum("ijk,ijk->i", colours, colours) - colours[:, 0].sum(axis=1) ** 2 / 3
         contrast[start : start + _CHUNK] = np.sqrt(np.maximum(squares, 1e-6))
+        fine_contrast[start : start + _CHUNK] = _without_grey(rows)
         waves[:, start : start + _CHUNK] = np.moveaxis(colours @ _LUMA_CHROMA, 2, 0)
-    return _Sketches(waves, contrast)
+    return _Sketches(waves, contrast, fine_contrast)
+
+
+def _without_grey(rows: Floats) -> Floats:
+    """Root mean square of each of [n, height, width * 3], its mean taken off."""
+    flat = rows.reshape(len(rows), -1)
+    squares = np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])
+    left: Floats = np.sqrt(np.maximum(squares - flat.mean(axis=1) ** 2, 0))
+    return left
 
 
 @cache
