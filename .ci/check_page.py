@@ -1,4 +1,4 @@
-"""Check the types of the demo page's JavaScript and run its unit tests."""
+"""Check the types of the pages' JavaScript and run the demo page's unit tests."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def render(title: str, class_names: Sequence[str], cards: Sequence[Card]) -> str
         '<span id="count" role="status"></span></div>\n'
         f'<ul class="gallery">{cells}</ul>\n<datalist id="classes">{options}</datalist>\n'
         f'<script type="application/json" id="names">{_json(class_names)}</script>\n'
-        f"<script>\n{_file('suspects.js')}</script>\n</main>\n</body>\n</html>\n"
+        f'<script type="module">\n{_file("suspects.js")}</script>\n</main>\n</body>\n</html>\n'
     )
 
 
