@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from snaptune.training.augment import Gentle, shown_augmented, uniforms
 from snaptune.training.batches import PreparedBatches
@@ -62,6 +63,16 @@ def test_a_gentle_space_of_nothing_changes_nothing() -> None:
     pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)
     nothing = Gentle(1, rotate=0, zoom=0, shift=0, brightness=0, contrast=0, saturation=0, hue=0, permute=0)
     assert torch.allclose(nothing(pixels, 0, np.array([0, 1])), pixels.float(), atol=1e-2)
+
+
+def test_the_warp_is_torchs_affine_grid() -> None:
+    pixels, samples = torch.rand(3, 3, 12, 20) * 255, np.array([3, 1, 4])
+    gentle = Gentle(1, brightness=0, contrast=0, saturation=0, hue=0, permute=0)
+    theta = torch.from_numpy(gentle._affine(uniforms(1, 0, samples, 9))).float()
+    grid = F.affine_grid(theta, [3, 3, 12, 20], align_corners=False)
+    expected = F.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    assert torch.allclose(gentle(pixels, 0, samples), expected, atol=0.05)
+    assert not torch.allclose(expected, pixels, atol=20)
 
 
 def test_what_is_shown_of_a_sample_is_what_its_first_epochs_get() -> None:

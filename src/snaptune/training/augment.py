@@ -125,8 +125,19 @@ def _permuted(draw: Floats, chance: float) -> Floats:
 def _warp(pixels: Tensor, affine: Floats) -> Tensor:
     """Bilinear sampling; outside the picture its edge pixels go on."""
     theta = torch.from_numpy(affine).float().to(pixels.device, non_blocking=True)
-    grid = F.affine_grid(theta, list(pixels.shape), align_corners=False)
+    height, width = pixels.shape[2:]
+    x, y = ((2 * torch.arange(side, device=pixels.device) + 1) / side - 1 for side in (width, height))
+    grid = sampling_grid(theta, x, y)
     return F.grid_sample(pixels, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def sampling_grid(theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
+    """[n, h, w, 2]: where affine maps [n, 2, 3] send the coordinates x [w] and y [h].
+
+    A sum and no matrix product, whose rounding could change with the batch, and which is slower.
+    """
+    along, across, shift = theta[..., None, None].unbind(2)
+    return (along * x + (across * y[:, None] + shift)).movedim(1, -1)
 
 
 def _recolour(pixels: Tensor, colour: Floats) -> Tensor:

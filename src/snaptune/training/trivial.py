@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from snaptune.training.augment import Floats, uniforms
+from snaptune.training.augment import Floats, sampling_grid, uniforms
 from snaptune.trivial_space import GEOMETRY, TrivialSpace
 
 Names = npt.NDArray[np.str_]
@@ -62,13 +62,10 @@ def apply_operations(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
 
 
 def _warped(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
-    """The grid is a sum and no matrix product, whose rounding could change with the batch."""
     height, width = pixels.shape[2:]
     theta = _on(pixels, _affine(names, strengths, height, width) * [[2 / width], [2 / height]])
-    along, across, shift = theta[..., None, None].unbind(2)
-    x = torch.arange(width, device=pixels.device) + (0.5 - width / 2)
-    y = torch.arange(height, device=pixels.device)[:, None] + (0.5 - height / 2)
-    grid = (along * x + (across * y + shift)).movedim(1, -1)
+    x, y = (torch.arange(side, device=pixels.device) + (0.5 - side / 2) for side in (width, height))
+    grid = sampling_grid(theta, x, y)
     return F.grid_sample(pixels.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
