@@ -51,7 +51,7 @@ def test_a_broken_picture_is_a_row_with_its_error(classifier: TorchClassifier, p
 
 
 def test_only_two_batches_are_read_ahead(classifier: TorchClassifier) -> None:
-    begun = 0
+    begun, before = 0, set(threading.enumerate())
 
     def endless() -> Iterator[Input]:
         nonlocal begun
@@ -63,7 +63,8 @@ def test_only_two_batches_are_read_ahead(classifier: TorchClassifier) -> None:
     for number, _ in zip(range(1, 101), rows, strict=False):
         assert begun <= number + 3 * 4
     rows.close()  # type: ignore[attr-defined]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPoolExecutor")]
+    begun_here = set(threading.enumerate()) - before
+    assert not [thread for thread in begun_here if thread.name.startswith("ThreadPoolExecutor")]
 
 
 def test_pictures_are_kept_small_where_they_are_wanted(classifier: TorchClassifier) -> None:
