@@ -77,6 +77,14 @@ def sides_of(sizes: npt.ArrayLike) -> Sides:
     return np.minimum(sizes, LARGEST).astype(np.uint8)
 
 
+def variance(values: npt.NDArray[np.generic]) -> Floats:
+    """Of each row of [n, ...]."""
+    flat = values.reshape(len(values), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    found: Floats = np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])
+    return found
+
+
 def near_pairs(thumbs: Thumbs, sides: Sides, contrast: Floats | None = None) -> Pairs:
     """Pairs of samples whose thumbnails show one picture; `contrast` is theirs, where it is known.
 
@@ -194,17 +202,9 @@ def _sketches(thumbs: Thumbs, chosen: Ints) -> _Sketches:
         colours = (halfway @ across).reshape(-1, _WAVES**2, 3)
         squares = np.einsum("ijk,ijk->i", colours, colours) - colours[:, 0].sum(axis=1) ** 2 / 3
         contrast[start : start + _CHUNK] = np.sqrt(np.maximum(squares, 1e-6))
-        fine_contrast[start : start + _CHUNK] = _without_grey(rows)
+        fine_contrast[start : start + _CHUNK] = np.sqrt(variance(rows))
         waves[:, start : start + _CHUNK] = np.moveaxis(colours @ _LUMA_CHROMA, 2, 0)
     return _Sketches(waves, contrast, fine_contrast)
-
-
-def _without_grey(rows: Floats) -> Floats:
-    """Root mean square of each of [n, height, width * 3], its mean taken off."""
-    flat = rows.reshape(len(rows), -1)
-    squares = np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])
-    left: Floats = np.sqrt(np.maximum(squares - flat.mean(axis=1) ** 2, 0))
-    return left
 
 
 @cache

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, as_pixels, equal_pairs, thumb
+from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, as_pixels, equal_pairs, thumb, variance
 from snaptune.data.parallel import Progress, for_each_few, workers_for
 from snaptune.data.unreadable import Unreadable
 from snaptune.data.workers import Pictures, Workers
@@ -200,19 +200,11 @@ def sharpness_of(greys: Bytes) -> Floats:
     second = 4 * rows[1][..., 1:-1]
     for neighbour in (rows[0][..., 1:-1], rows[2][..., 1:-1], rows[1][..., :-2], rows[1][..., 2:]):
         second -= neighbour
-    variance = _variance(rows[1])
-    enough = variance >= _LEAST_VARIANCE
-    sharp = np.maximum(_variance(second) - _ROUNDING, 0)
-    np.divide(sharp, variance, out=judged, where=enough)
+    spread = variance(rows[1])
+    enough = spread >= _LEAST_VARIANCE
+    sharp = np.maximum(variance(second) - _ROUNDING, 0)
+    np.divide(sharp, spread, out=judged, where=enough)
     return judged
-
-
-def _variance(values: npt.NDArray[np.int16]) -> Floats:
-    """Of each row of [n, ...]."""
-    flat = values.reshape(len(values), -1).astype(np.float32)
-    flat -= flat.mean(axis=1, keepdims=True)
-    variance: Floats = np.einsum("ij,ij->i", flat, flat) / np.float32(flat.shape[1])
-    return variance
 
 
 def exact_pairs(dataset: ImageDataset, measures: Measures) -> Pairs:
