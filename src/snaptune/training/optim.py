@@ -75,7 +75,8 @@ class MovingAverage(nn.Module):
         self.register_buffer("n_averaged", torch.tensor(0))
         self._decay = decay
         pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
-        self._smooth = [pair for pair in pairs if pair[0].is_floating_point()]
+        smooth = [pair for pair in pairs if pair[0].is_floating_point()]
+        self._averages, self._values = [pair[0] for pair in smooth], [pair[1] for pair in smooth]
         self._counts = [pair for pair in pairs if not pair[0].is_floating_point()]
 
     @torch.no_grad()
@@ -83,8 +84,7 @@ class MovingAverage(nn.Module):
         """Follow the model a step."""
         count = int(self.n_averaged)  # lies in main memory
         kept = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
-        averages, values = map(list, zip(*self._smooth, strict=True))
-        torch._foreach_lerp_(averages, values, 1 - kept)
+        torch._foreach_lerp_(self._averages, self._values, 1 - kept)
         for average, value in self._counts:
             average.copy_(value)
         self.n_averaged += 1
