@@ -33,6 +33,13 @@ def test_a_plain_picture_is_returned_as_it_is_and_nothing_is_noted() -> None:
     assert difference(result.image, scene()) == 0
 
 
+def test_what_is_rgb_is_not_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(scene(), "PNG")
+    for name in ("convert", "copy"):
+        monkeypatch.delattr(Image.Image, name)
+    assert difference(load_image(data, "a.png"), scene()) == 0
+
+
 @pytest.mark.parametrize(
     ("data", "text", "reason"),
     [

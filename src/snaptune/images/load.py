@@ -168,7 +168,9 @@ def _to_rgb(image: Image.Image) -> tuple[Image.Image, list[str]]:
         rgba = image.convert("RGBA")
         on_white = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
         return on_white, ["transparency laid on white"] if _is_see_through(rgba) else []
-    plain = image.mode in ("RGB", "L", "1", "P")
+    if image.mode == "RGB":
+        return image, []  # itself: to copy a large picture takes as long as to decode it
+    plain = image.mode in ("L", "1", "P")
     return image.convert("RGB"), [] if plain else [f"{image.mode} to RGB"]
 
 
