@@ -105,6 +105,17 @@ def test_each_planted_trouble_is_found_and_nothing_else(report: DataReport) -> N
     assert ids(report, "leak") == []
 
 
+def test_sharp_edges_may_lie_between_colours_of_one_green(tmp_path: Path) -> None:
+    across, down = np.meshgrid(np.arange(240), np.arange(180))
+    squares = ((across // 20 + down // 20) % 2 * 255).astype(np.uint8)
+    pixels = np.stack([squares, (across // 3).astype(np.uint8), 255 - squares], axis=2)
+    (tmp_path / "a").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "a" / "edges.png")
+    green = Image.fromarray(np.repeat(pixels[..., 1:2], 3, axis=2))
+    green.save(tmp_path / "a" / "smooth.png")
+    assert ids(check(from_folder(tmp_path)), "blurred") == [{"a/smooth.png"}]
+
+
 def test_conversions_are_counted(report: DataReport) -> None:
     assert dict(report.conversions) == {
         "16-bit colour to 8-bit (upper bits)": 1,

@@ -9,12 +9,12 @@ import numpy as np
 
 from snaptune.data.dataset import PARTS, ImageDataset, Ints
 from snaptune.data.duplicates import SMALL_SIDE, Floats, Pairs, clusters, contrast_of, near_pairs, sides_of
-from snaptune.data.measures import Measures, bright_share, exact_pairs, measure
+from snaptune.data.measures import BLURRED, Measures, bright_share, exact_pairs, measure
 from snaptune.data.parallel import Progress, silent
 from snaptune.data.splits import Split
 from snaptune.data.unreadable import Unreadable
 
-DARK, BLANK, BLURRED = 60.0, 2.0, 0.006
+DARK, BLANK = 60.0, 2.0
 ODD_SIDE, ODD_ASPECT = 4.0, 4.0
 
 KINDS = {

@@ -16,20 +16,23 @@ import numpy.typing as npt
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, as_pixels, equal_pairs, thumb, variance
+from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, equal_pairs, thumb, variance
 from snaptune.data.parallel import Progress, for_each_few, workers_for
 from snaptune.data.unreadable import Unreadable
 from snaptune.data.workers import Pictures, Workers
 from snaptune.errors import ImageError
 from snaptune.images.load import Decoded, decode
 
-_GREY_SIDE = 256
+_JUDGED_SIDE = 256
 """Sharpness is measured on pictures reduced to about this side, so that file size does not decide it."""
 
 _ROUNDING = 20 / 12
-"""Variance that rounding to whole grey values gives the second derivative (weights 4, -1, -1, -1, -1)."""
+"""Variance that rounding to whole values gives the second derivative (weights 4, -1, -1, -1, -1)."""
 
 _LEAST_VARIANCE = 25.0
+
+BLURRED = 0.006
+"""Sharpness below which no edge is sharp."""
 
 _JUDGED_ROWS = 16
 _CHUNK = 1024
@@ -41,7 +44,8 @@ class Measures:
     """Arrays over all samples; rows of `failures` are zero.
 
     `sizes` are width and height, upright; `sharpness` is the variance of the second derivative as a
-    share of the variance of the grey picture; `formats`, `modes` and `conversions` count pictures.
+    share of the variance of the picture, in green, or in brightness where that is less than `BLURRED`;
+    `formats`, `modes` and `conversions` count pictures.
     """
 
     sizes: npt.NDArray[np.int32]
@@ -99,8 +103,8 @@ class _Rows:
         return rows
 
 
-Greys = dict[tuple[int, ...], list[tuple[int, Bytes]]]
-"""Shape -> places and grey pictures: those of one shape are judged together."""
+Greens = dict[tuple[int, int], list[tuple[int, bytes]]]
+"""Size -> places and green channels: those of one size are judged together."""
 
 
 def measure(dataset: ImageDataset, progress: Progress) -> Measures:
@@ -117,6 +121,7 @@ def measure(dataset: ImageDataset, progress: Progress) -> Measures:
     with workers_for(len(dataset), learn_rows, str(dataset.max_pixels)) as workers:
         learn = learner.rows if workers is None else partial(learner.rows_of, workers)
         for_each_few(partial(work, learn), len(dataset), progress, "Checking pictures")
+    _judge_again(dataset, rows, progress)
     formats, modes, conversions = Counter[str](), Counter[str](), Counter[str]()
     for (kind, mode, made), times in rows.kinds.items():
         formats[kind] += times
@@ -126,6 +131,18 @@ def measure(dataset: ImageDataset, progress: Progress) -> Measures:
     return Measures(rows.sizes, rows.thumbs, rows.sharpness, failed, formats, modes, conversions)
 
 
+def _judge_again(dataset: ImageDataset, rows: _Rows, progress: Progress) -> None:
+    """Where green, which costs half of brightness, has no sharp edge: it may lie between other colours."""
+    doubtful = np.flatnonzero((rows.sizes[:, 0] > 0) & (rows.sharpness < BLURRED))
+
+    def work(numbers: range) -> None:
+        for index in doubtful[numbers]:
+            rows.sharpness[index] = _brightness_sharpness(dataset.load(int(index)))
+
+    if len(doubtful):
+        for_each_few(work, len(doubtful), progress, "Looking for sharp edges")
+
+
 @dataclass(frozen=True, eq=False)
 class _Learner:
     """From indices to what is learnt of those samples, and why some cannot be read."""
@@ -133,7 +150,7 @@ class _Learner:
     dataset: ImageDataset
 
     def rows(self, indices: Sequence[int]) -> tuple[_Rows, list[Unreadable]]:
-        rows, failures, greys = _Rows.zeros(len(indices)), list[Unreadable](), Greys()
+        rows, failures, greens = _Rows.zeros(len(indices)), list[Unreadable](), Greens()
         for place, index in enumerate(indices):
             name = str(self.dataset.ids[index])
             try:
@@ -141,8 +158,8 @@ class _Learner:
             except ImageError as error:
                 failures.append(Unreadable.of(index, name, error))
             else:
-                _take(rows, greys, place, picture)
-        _judge(rows, greys)
+                _take(rows, greens, place, picture)
+        _judge(rows, greens)
         return rows, failures
 
     def rows_of(self, workers: Workers, indices: Sequence[int]) -> tuple[_Rows, list[Unreadable]]:
@@ -158,45 +175,50 @@ class _Learner:
 
 def learn_rows(settings: str, count: int, pictures: Pictures) -> Sequence[bytes | memoryview]:
     """A task of workers, whose settings are the largest number of pixels."""
-    rows, greys = _Rows.zeros(count), Greys()
+    rows, greens = _Rows.zeros(count), Greens()
     for place, (name, data) in enumerate(pictures):
         with suppress(ImageError):
-            _take(rows, greys, place, decode(data, name, max_pixels=int(settings)))
-    _judge(rows, greys)
+            _take(rows, greens, place, decode(data, name, max_pixels=int(settings)))
+    _judge(rows, greens)
     return rows.parts()
 
 
-def _take(rows: _Rows, greys: Greys, place: int, picture: Decoded) -> None:
+def _take(rows: _Rows, greens: Greens, place: int, picture: Decoded) -> None:
     rows.kinds[picture.format, picture.mode, picture.conversions] += 1
     rows.sizes[place] = picture.image.size
     reduced = _reduced(picture.image)
     rows.thumbs[place] = thumb(reduced)
-    grey = as_pixels(reduced.convert("L"))
-    greys.setdefault(grey.shape, []).append((place, grey))
+    greens.setdefault(reduced.size, []).append((place, reduced.tobytes("raw", "G")))
 
 
-def _judge(rows: _Rows, greys: Greys) -> None:
-    for several in greys.values():
+def _judge(rows: _Rows, greens: Greens) -> None:
+    for (width, height), several in greens.items():
         places, alike = zip(*several, strict=True)
-        rows.sharpness[list(places)] = sharpness_of(np.stack(alike))
+        channels = np.frombuffer(b"".join(alike), np.uint8).reshape(-1, height, width)
+        rows.sharpness[list(places)] = sharpness_of(channels)
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    factor = max(1, max(image.size) // _GREY_SIDE)
+    factor = max(1, max(image.size) // _JUDGED_SIDE)
     return image.reduce(factor) if factor > 1 else image
 
 
-def sharpness_of(greys: Bytes) -> Floats:
+def _brightness_sharpness(image: Image.Image) -> float:
+    brightness = np.asarray(_reduced(image).convert("L"))
+    return float(sharpness_of(brightness[None])[0])
+
+
+def sharpness_of(channels: Bytes) -> Floats:
     """Of uint8 [n, height, width]: the variance of the second derivative over that of the picture.
 
     1 where there is too little to judge by.
     """
-    count, height, width = greys.shape
+    count, height, width = channels.shape
     judged = np.ones(count, np.float32)
     if min(height, width) < 3:
         return judged
     step = max(2, height // _JUDGED_ROWS)  # some of the rows are as good, and far less work
-    rows = [greys[:, start : start + height - 2 : step].astype(np.int16) for start in range(3)]
+    rows = [channels[:, start : start + height - 2 : step].astype(np.int16) for start in range(3)]
     second = 4 * rows[1][..., 1:-1]
     for neighbour in (rows[0][..., 1:-1], rows[2][..., 1:-1], rows[1][..., :-2], rows[1][..., 2:]):
         second -= neighbour
