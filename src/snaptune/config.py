@@ -207,6 +207,12 @@ RECIPES: dict[str, dict[str, Any]] = {
 """`default`: chosen by measurement. `tutorial`: the worked example's, setting by setting."""
 
 
+def starting_point(weights: str) -> str:
+    """What the setting `weights` means, in words; of a file its name alone."""
+    known = {"pretrained": "pretrained weights", "none": "random weights"}
+    return known.get(weights, f"weights of {Path(weights).name}")
+
+
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 

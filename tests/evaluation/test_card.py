@@ -1,11 +1,12 @@
 import numpy as np
+import pytest
 
 from snaptune.evaluation.calibration import Calibration
 from snaptune.evaluation.card import escaped, render_card
 from snaptune.evaluation.results import Predictions, summarise
 
 
-def card(name: str = "cat") -> str:
+def card(name: str = "cat", weights: str = "pretrained") -> str:
     labels = np.repeat([0, 1], 10)
     answers = np.where(np.arange(20) < 4, 1, labels)
     predictions = Predictions(
@@ -16,7 +17,9 @@ def card(name: str = "cat") -> str:
         class_names=(name, "dog", "emu"),
     )
     report = summarise(predictions, Calibration(), run=name, dataset="pets", part="test", about=(name,))
-    return render_card(report, {"model": "resnet18"}, {"name": "pets", "pictures": 99, "split": name})
+    return render_card(
+        report, {"model": "resnet18", "weights": weights}, {"name": "pets", "pictures": 99, "split": name}
+    )
 
 
 def test_card_has_the_figures_and_the_limits() -> None:
@@ -26,6 +29,20 @@ def test_card_has_the_figures_and_the_limits() -> None:
     assert "- cat: 6 of 10 pictures found" in text
     assert "- No pictures to judge: emu" in text
     assert "- dog" not in text
+
+
+@pytest.mark.parametrize(
+    ("weights", "start"),
+    [
+        ("pretrained", "pretrained weights"),
+        ("none", "random weights"),
+        ("/home/me/secret/old.safetensors", "weights of old.safetensors"),
+    ],
+)
+def test_card_says_where_training_started_without_the_users_folders(weights: str, start: str) -> None:
+    text = card(weights=weights)
+    assert f"model resnet18, starting from {start}.\n" in text
+    assert "secret" not in text
 
 
 def test_card_shows_names_as_they_are() -> None:

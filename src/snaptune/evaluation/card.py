@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 
+from snaptune.config import starting_point
 from snaptune.evaluation.intervals import Estimate, percent
 from snaptune.evaluation.results import ClassScore, EvaluationReport
 
@@ -43,10 +45,11 @@ def _front_matter() -> str:
 
 
 def _origin(report: EvaluationReport, settings: Mapping[str, object]) -> str:
-    model, weights = (escaped(settings.get(name, "unknown")) for name in ("model", "weights"))
+    model = escaped(settings.get("model", "unknown"))
+    start = escaped(starting_point(str(settings.get("weights", "unknown"))))
     return (
-        f"An image classifier for {len(report.classes)} classes, fine-tuned with snaptune from the timm "
-        f"model {model} ({weights} weights)."
+        f"An image classifier for {len(report.classes)} classes, trained with snaptune from the timm "
+        f"model {model}, starting from {start}."
     )
 
 
@@ -94,7 +97,8 @@ def _training(settings: Mapping[str, object], trained_on: Mapping[str, object]) 
     known = ("name", "pictures", "split", "fingerprint")
     name, pictures, split, fingerprint = (escaped(trained_on.get(key, "unknown")) for key in known)
     data = f"Data: {name}, {pictures} pictures ({split}). Fingerprint of the listing: {fingerprint}."
-    rows = "\n".join(f"| {escaped(name)} | {escaped(value)} |" for name, value in settings.items())
+    shown = {key: Path(str(value)).name if key == "weights" else value for key, value in settings.items()}
+    rows = "\n".join(f"| {escaped(key)} | {escaped(value)} |" for key, value in shown.items())
     return f"## Training\n\n{data}\n\n| setting | value |\n|---|---|\n{rows}"
 
 

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from snaptune.config import TrainConfig
+from snaptune.config import TrainConfig, starting_point
 from snaptune.data.dataset import ImageDataset
 from snaptune.data.prepared import Prepared
 from snaptune.data.prepared import Progress as Bar
@@ -183,7 +183,7 @@ class Job:
             ("run", str(self.run.path)),
             ("data", f"{dataset.name}: {len(dataset)} pictures, {len(dataset.class_names)} classes"),
             ("split", f"{counts['train']} to train, {counts['validation']} to validate ({split.how})"),
-            ("model", f"{config.model}, {config.weights} weights, {config.image_size} px"),
+            ("model", f"{config.model}, {starting_point(config.weights)}, {config.image_size} px"),
             ("device", f"{self.numerics} ({why}), {hands}"),
             (
                 "training",
