@@ -37,7 +37,7 @@ def compare(
     file = RESULTS / f"{name}.json"
     found: list[dict[str, Any]] = json.loads(file.read_text())["runs"] if file.exists() else []
     done = {(item["row"], item["seed"], item["held_out"]) for item in found}
-    same = argparse.Namespace(model=LITE0, size=size, epochs=5, device="cpu")
+    same = argparse.Namespace(model=LITE0, size=size, epochs=5, device="cpu", weights="")
     rows = [row for row in ROWS if row.name in args.rows]
     for seed in [] if args.report else range(1, args.seeds + 1):
         for held_out, layout in sets.items():

@@ -68,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=8192, help="pictures to train on")
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], metavar="ROW")
+    parser.set_defaults(weights="")
     return parser.parse_args()
 
 

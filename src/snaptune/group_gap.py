@@ -26,15 +26,19 @@ class GroupGap:
     grouped: Estimate
     gap: Estimate
 
-    def __str__(self) -> str:
+    def rows(self) -> list[tuple[str, str]]:
+        """What is compared, and what was found, in words."""
         verdict = (
             "a random split flatters" if self.gap.low > 0 else "no difference that can be told from chance"
         )
-        return (
-            f"random split   {self.random.as_share()}\n"
-            f"whole groups   {self.grouped.as_share()}\n"
-            f"gap            {self.gap.as_share()}: {verdict}"
-        )
+        return [
+            ("random split", self.random.as_share()),
+            ("whole groups", self.grouped.as_share()),
+            ("gap", f"{self.gap.as_share()}: {verdict}"),
+        ]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{name:<15}{text}" for name, text in self.rows())
 
 
 def group_gap(dataset: ImageDataset, model: str, *, weights: str = "pretrained", size: int = 128) -> GroupGap:

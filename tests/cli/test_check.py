@@ -10,6 +10,8 @@ import pytest
 from snaptune.cli.main import main
 from snaptune.data.folders import from_folder
 from snaptune.data.prepared import prepare
+from snaptune.evaluation.intervals import Estimate
+from snaptune.group_gap import GroupGap
 from snaptune.images.preprocess import Preprocess
 
 
@@ -24,6 +26,19 @@ def test_check_writes_both_reports_and_prints_the_table(
     assert "Nothing found." in printed
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["groups"] > 1
     assert (tmp_path / "report.html").read_text(encoding="utf-8").count("augmented, epoch") == 3
+
+
+def test_the_gap_is_in_both_reports_too(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = GroupGap(Estimate(0.9, 0.8, 1.0, 24), Estimate(0.5, 0.4, 0.6, 24), Estimate(0.4, 0.3, 0.5, 24))
+    monkeypatch.setattr("snaptune.group_gap.group_gap", lambda dataset, model: found)
+    assert main(["check", str(picture_folder), "--out", str(tmp_path), "--gap"]) == 0
+    told = "40.0 % (95 % interval 30.0 % to 50.0 %, n = 24): a random split flatters"
+    assert f"gap            {told}\n" in capsys.readouterr().out
+    assert f"<tr><th>gap</th><td>{told}</td></tr>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    listed = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["gap"]
+    assert listed["gap"] == {"value": 0.4, "low": 0.3, "high": 0.5, "n": 24}
 
 
 def test_check_lists_pictures_larger_than_the_limit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,14 +47,18 @@ def run(args: argparse.Namespace) -> None:
     report = check(dataset, split=split, progress=bar)
     recipe = Preprocess(TrainConfig().image_size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     out = Path(args.out)
-    write_html(report, out / "report.html", recipe, _augmented())
-    write_json(report, out / "report.json")
+    page, listing = out / "report.html", out / "report.json"
+    write_html(report, page, recipe, _augmented())
+    write_json(report, listing)
     print(terminal_table(report))
     if args.gap:
         from snaptune.group_gap import group_gap
 
-        print(f"\n{group_gap(dataset, args.model)}")
-    print(f"\nreport  {out / 'report.html'}")
+        gap = group_gap(dataset, args.model)
+        print(f"\n{gap}")
+        write_html(report, page, recipe, _augmented(), gap=gap.rows())
+        write_json(report, listing, asdict(gap))
+    print(f"\nreport  {page}")
 
 
 def _augmented() -> Augmented | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 
@@ -46,13 +46,18 @@ def write_html(
     preprocess: Preprocess | None = None,
     augmented: Augmented | None = None,
     seed: int = 0,
+    gap: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """One file that opens anywhere; with a recipe, also one picture's way through its steps."""
+    """One file that opens anywhere; with a recipe, also one picture's way through its steps.
+
+    `gap` are rows on what a random split would claim.
+    """
     dataset = report.dataset
     title = f"Data check: {escape(shown(dataset.name))}"
     body = [
         f"<h1>{title}</h1>{_notes(dataset)}{_cards(report)}",
         _section("Findings", _findings(report)),
+        *([_section("Accuracy that splits would claim", _gap(gap))] if gap else []),
         _section("Classes", class_bars(dataset.class_names, report.class_counts).html),
         _section("One picture of each class", sample_grid(dataset, seed).html),
         _section("Sizes", _sizes(report)),
@@ -96,6 +101,12 @@ def preparation_steps(
     return Figure("<p>No readable picture.</p>")
 
 
+def _gap(rows: Sequence[tuple[str, str]]) -> str:
+    cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
+    advice = "Of a quick probe. New pictures come from groups that training never saw: split by group."
+    return f"<p class='advice'>{advice}</p><table class='plain'>{cells}</table>"
+
+
 def _there_and_back(pixels: Pixels, preprocess: Preprocess) -> Pixels:
     mean, std = np.asarray(preprocess.mean), np.asarray(preprocess.std)
     seen = ((pixels / 255 - mean) / std * std + mean) * 255
@@ -103,8 +114,8 @@ def _there_and_back(pixels: Pixels, preprocess: Preprocess) -> Pixels:
     return rounded
 
 
-def write_json(report: DataReport, path: Path) -> None:
-    """Every count and every finding with the ids of its samples."""
+def write_json(report: DataReport, path: Path, gap: Mapping[str, object] | None = None) -> None:
+    """Every count and every finding with the ids of its samples, and what a random split would claim."""
     dataset = report.dataset
     value = {
         "name": dataset.name,
@@ -122,6 +133,7 @@ def write_json(report: DataReport, path: Path) -> None:
             {"id": item.id, "reason": item.reason, "detail": item.detail} for item in report.unreadable
         ],
         "findings": [_as_dict(dataset, finding) for finding in report.findings],
+        **({"gap": gap} if gap else {}),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
