@@ -103,7 +103,7 @@ def preparation_steps(
 
 def _gap(rows: Sequence[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
-    advice = "Of a quick probe. New pictures come from groups that training never saw: split by group."
+    advice = "Of a quick probe. Where new pictures will be of other groups than these, expect the second figure."
     return f"<p class='advice'>{advice}</p><table class='plain'>{cells}</table>"
 
 
