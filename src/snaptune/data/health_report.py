@@ -103,7 +103,7 @@ def preparation_steps(
 
 def _gap(rows: Sequence[tuple[str, str]]) -> str:
     cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in rows)
-    advice = "Of a quick probe. Where new pictures will be of other groups than these, expect the second figure."
+    advice = "Of a quick probe. Where new pictures will be of other groups than these, expect the second."
     return f"<p class='advice'>{advice}</p><table class='plain'>{cells}</table>"
 
 
