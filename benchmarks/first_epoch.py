@@ -4,7 +4,7 @@ Both at once is an epoch over streamed pictures, two batches decoded ahead: the 
 Such a build would also have to write, and to decode everything beforehand to find what cannot be read and
 what shows one picture. The three are done in turn, several times.
 
-python -m benchmarks.first_epoch DATA [model] [size] [workers] [repetitions]
+python -m benchmarks first_epoch [DATA] [model] [size] [workers] [repetitions]
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ def once(dataset: ImageDataset, model: str, size: int, workers: int) -> tuple[fl
 
 
 def main() -> None:
-    texts = [*sys.argv[1:], *("", "tf_efficientnet_lite0", "128", "0", "3")[len(sys.argv) - 1 :]]
+    usual = ("sample:hand-emoji", "tf_efficientnet_lite0", "128", "0", "3")
+    texts = [*sys.argv[1:], *usual[len(sys.argv) - 1 :]]
     dataset, model = open_dataset(texts[0]), texts[1]
     size, workers, repetitions = (int(text) for text in texts[2:])
     runs = [once(dataset, model, size, workers) for _ in range(repetitions)]

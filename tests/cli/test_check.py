@@ -53,6 +53,14 @@ def test_check_of_a_folder_that_is_none_is_one_line(capsys: pytest.CaptureFixtur
     assert capsys.readouterr().err.startswith("snaptune: 'nowhere' is not a folder.")
 
 
+def test_an_empty_name_is_not_the_current_folder(
+    picture_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(picture_folder)
+    assert main(["check", ""]) == 1
+    assert capsys.readouterr().err.startswith("snaptune: The name of the data is empty. Give a folder, ")
+
+
 def test_cache_lists_and_clears(
     picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,8 +46,9 @@ def open_dataset(
     folders.
     """
     columns = columns or Columns()
+    place = located(spec)
     dataset = _opened(spec, columns, root, progress)
-    reading = Reading(located(spec), "" if root is None else located(root), columns)
+    reading = Reading(place, "" if root is None else located(root), columns)
     return replace(dataset, reading=reading)
 
 
@@ -63,6 +64,8 @@ def read_again(reading: Reading, progress: Progress = silent) -> ImageDataset:
 def located(spec: str | Path) -> str:
     """What the user named, so that it means the same from any folder."""
     text = str(spec)
+    if not text.strip():  # a variable of a script that was not set; a path would make it the current folder
+        raise DataError("The name of the data is empty. Give a folder, a table or sample:hand-emoji.")
     return text if text.startswith(("sample:", "hub:")) or is_url(text) else str(Path(spec).resolve())
 
 
