@@ -49,7 +49,7 @@ LARGEST = 255
 _FLAT = 4.0
 _LEAF, _SPLIT_BY, _MOST_OVERLAP = 1024, 20, 1.25
 _BLOCK, _MOST_COMPARED, _PARTNERS = 256, 8192, 20
-_CHUNK = 1024
+_CHUNK = 256
 
 Thumbs = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]

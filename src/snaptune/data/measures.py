@@ -35,7 +35,7 @@ BLURRED = 0.006
 """Sharpness below which no edge is sharp."""
 
 _JUDGED_ROWS = 16
-_CHUNK = 1024
+_CHUNK = 256
 Bytes = npt.NDArray[np.uint8]
 
 
