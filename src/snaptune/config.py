@@ -171,8 +171,12 @@ class TrainConfig:
         return (base or cls()).replaced(values, str(path))
 
     def listed(self) -> dict[str, str | int | float]:
-        """Every setting in use as one number or text, for people and for what keeps figures."""
+        """Every setting in use as one number or text, for people and for what keeps figures.
+
+        Of a file of weights its name alone: the user's folders are nobody else's business.
+        """
         values = {item.name: getattr(self, item.name) for item in fields(self)}
+        values["weights"] = Path(self.weights).name
         space = values.pop("trivial_space")
         return {**values, "trivial_space": str(space)} if self.augment == "trivial" else values
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from snaptune.config import TrainConfig
 from snaptune.evaluation.calibration import Calibration
 from snaptune.evaluation.card import escaped, render_card
 from snaptune.evaluation.results import Predictions, summarise
@@ -17,9 +18,8 @@ def card(name: str = "cat", weights: str = "pretrained") -> str:
         class_names=(name, "dog", "emu"),
     )
     report = summarise(predictions, Calibration(), run=name, dataset="pets", part="test", about=(name,))
-    return render_card(
-        report, {"model": "resnet18", "weights": weights}, {"name": "pets", "pictures": 99, "split": name}
-    )
+    settings = TrainConfig(model="resnet18", weights=weights).listed()
+    return render_card(report, settings, {"name": "pets", "pictures": 99, "split": name})
 
 
 def test_card_has_the_figures_and_the_limits() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from pathlib import Path
 
 from snaptune.config import starting_point
 from snaptune.evaluation.intervals import Estimate, percent
@@ -45,8 +44,7 @@ def _front_matter() -> str:
 
 
 def _origin(report: EvaluationReport, settings: Mapping[str, object]) -> str:
-    model = escaped(settings.get("model", "unknown"))
-    start = escaped(starting_point(str(settings.get("weights", "unknown"))))
+    model, start = escaped(settings["model"]), escaped(starting_point(str(settings["weights"])))
     return (
         f"An image classifier for {len(report.classes)} classes, trained with snaptune from the timm "
         f"model {model}, starting from {start}."
@@ -97,8 +95,7 @@ def _training(settings: Mapping[str, object], trained_on: Mapping[str, object]) 
     known = ("name", "pictures", "split", "fingerprint")
     name, pictures, split, fingerprint = (escaped(trained_on.get(key, "unknown")) for key in known)
     data = f"Data: {name}, {pictures} pictures ({split}). Fingerprint of the listing: {fingerprint}."
-    shown = {key: Path(str(value)).name if key == "weights" else value for key, value in settings.items()}
-    rows = "\n".join(f"| {escaped(key)} | {escaped(value)} |" for key, value in shown.items())
+    rows = "\n".join(f"| {escaped(name)} | {escaped(value)} |" for name, value in settings.items())
     return f"## Training\n\n{data}\n\n| setting | value |\n|---|---|\n{rows}"
 
 
