@@ -3,6 +3,7 @@
     python -m benchmarks train --device cpu                        # all rows, three seeds
     python -m benchmarks train --rows loop fastai ours --seeds 1   # some of them
     python -m benchmarks train --model resnet18d --size 160        # random weights: rates only
+    python -m benchmarks train --model resnet18d --weights FILE    # or those of a safetensors file
     python -m benchmarks train --report                            # the table of what has been measured
 
 Every row is a process of its own; seeds are the outer loop, so that rows are interleaved and a slow minute

@@ -93,7 +93,6 @@ class Ceiling:
         self.optimizer = torch.optim.AdamW(learning, lr=1e-6, fused=True)
         self.labels = torch.arange(config.batch_size, device=device) % len(given.classes)
         self.rates: list[float] = []
-        self._steps(2)
 
     def burst(self) -> None:
         self._steps(WARM)  # memory and caches held something else

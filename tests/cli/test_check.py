@@ -41,6 +41,15 @@ def test_the_gap_is_in_both_reports_too(
     assert listed["gap"] == {"value": 0.4, "low": 0.3, "high": 0.5, "n": 24}
 
 
+def test_without_groups_there_is_a_report_but_no_gap(
+    picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", str(picture_folder), "--out", str(tmp_path), "--gap"]) == 1
+    assert "has no groups to compare. Name a group column" in capsys.readouterr().err
+    assert "gap" not in json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert (tmp_path / "report.html").is_file()
+
+
 def test_check_lists_pictures_larger_than_the_limit(
     picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

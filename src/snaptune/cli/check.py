@@ -46,19 +46,18 @@ def run(args: argparse.Namespace) -> None:
     split = read_split(Path(args.split), dataset) if args.split else None
     report = check(dataset, split=split, progress=bar)
     recipe = Preprocess(TrainConfig().image_size, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
-    out = Path(args.out)
-    page, listing = out / "report.html", out / "report.json"
-    write_html(report, page, recipe, _augmented())
-    write_json(report, listing)
+    out, gap = Path(args.out), None
     print(terminal_table(report))
-    if args.gap:
-        from snaptune.group_gap import group_gap
+    try:
+        if args.gap:
+            from snaptune.group_gap import group_gap
 
-        gap = group_gap(dataset, args.model)
-        print(f"\n{gap}")
-        write_html(report, page, recipe, _augmented(), gap=gap.rows())
-        write_json(report, listing, asdict(gap))
-    print(f"\nreport  {page}")
+            gap = group_gap(dataset, args.model)
+            print(f"\n{gap}")
+    finally:  # what was checked is worth a report, also where there is no gap to estimate
+        write_html(report, out / "report.html", recipe, _augmented(), gap=gap.rows() if gap else ())
+        write_json(report, out / "report.json", asdict(gap) if gap else None)
+    print(f"\nreport  {out / 'report.html'}")
 
 
 def _augmented() -> Augmented | None:

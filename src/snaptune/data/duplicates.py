@@ -49,7 +49,8 @@ LARGEST = 255
 _FLAT = 4.0
 _LEAF, _SPLIT_BY, _MOST_OVERLAP = 1024, 20, 1.25
 _BLOCK, _MOST_COMPARED, _PARTNERS = 256, 8192, 20
-_CHUNK = 256
+CHUNK = 256
+"""Thumbnails that are worked on together: so many stay in the caches of a processor."""
 
 Thumbs = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -124,11 +125,11 @@ def contrast_of(thumbs: Thumbs) -> Floats:
     """Standard deviation of each thumbnail over its pixels, root mean square of the channels."""
     spread = np.zeros(len(thumbs), np.float32)
     channels = np.tile(np.eye(3, dtype=np.float32), (SIDE * SIDE, 1))
-    for start in range(0, len(thumbs), _CHUNK):
-        rows = thumbs[start : start + _CHUNK].reshape(-1, SIDE * SIDE * 3).astype(np.float32)
+    for start in range(0, len(thumbs), CHUNK):
+        rows = thumbs[start : start + CHUNK].reshape(-1, SIDE * SIDE * 3).astype(np.float32)
         squares = np.einsum("ij,ij->i", rows, rows) / (SIDE * SIDE * 3)
         means = ((rows @ channels / (SIDE * SIDE)) ** 2).mean(axis=1)
-        spread[start : start + _CHUNK] = np.sqrt(np.maximum(squares - means, 0))
+        spread[start : start + CHUNK] = np.sqrt(np.maximum(squares - means, 0))
     return spread
 
 
@@ -154,8 +155,8 @@ class _Sketches:
     def explained(self, pairs: Pairs, sides: Sides) -> Pairs:
         """Those whose differences are no larger, in any channel, than resizing and compressing explain."""
         kept = [np.empty((0, 2), np.int64)]
-        for start in range(0, len(pairs), _CHUNK):
-            chosen = pairs[start : start + _CHUNK]
+        for start in range(0, len(pairs), CHUNK):
+            chosen = pairs[start : start + CHUNK]
             for channel in range(3):
                 chosen = chosen[self._deviation(chosen, sides, channel) <= MAX_DEVIATION**2]
             kept.append(chosen)
@@ -192,14 +193,14 @@ def _sketches(thumbs: Thumbs, chosen: Ints) -> _Sketches:
     contrast, fine_contrast = np.empty((2, len(chosen)), np.float32)
     down = _wave_weights()
     across = np.kron(down.T, np.eye(3, dtype=np.float32))
-    for start in range(0, len(chosen), _CHUNK):
-        rows = thumbs[chosen[start : start + _CHUNK]].astype(np.float32).reshape(-1, SIDE, SIDE * 3)
+    for start in range(0, len(chosen), CHUNK):
+        rows = thumbs[chosen[start : start + CHUNK]].astype(np.float32).reshape(-1, SIDE, SIDE * 3)
         halfway = (down @ rows).reshape(-1, SIDE * 3)
         colours = (halfway @ across).reshape(-1, _WAVES**2, 3)
         squares = np.einsum("ijk,ijk->i", colours, colours) - colours[:, 0].sum(axis=1) ** 2 / 3
-        contrast[start : start + _CHUNK] = np.sqrt(np.maximum(squares, 1e-6))
-        fine_contrast[start : start + _CHUNK] = np.sqrt(variance(rows))
-        waves[:, start : start + _CHUNK] = np.moveaxis(colours @ _LUMA_CHROMA, 2, 0)
+        contrast[start : start + CHUNK] = np.sqrt(np.maximum(squares, 1e-6))
+        fine_contrast[start : start + CHUNK] = np.sqrt(variance(rows))
+        waves[:, start : start + CHUNK] = np.moveaxis(colours @ _LUMA_CHROMA, 2, 0)
     return _Sketches(waves, contrast, fine_contrast)
 
 
@@ -271,8 +272,8 @@ def _nearest(apart: Floats) -> npt.NDArray[np.bool_]:
 def _alike(thumbs: Thumbs, limits: npt.NDArray[np.floating], pairs: Pairs) -> npt.NDArray[np.bool_]:
     """Whether the thumbnails of each pair differ on average by no more than the limit of either."""
     verdicts = [np.empty(0, np.bool_)]
-    for start in range(0, len(pairs), _CHUNK):
-        left, right = pairs[start : start + _CHUNK].T
+    for start in range(0, len(pairs), CHUNK):
+        left, right = pairs[start : start + CHUNK].T
         difference = np.abs(thumbs[left].astype(np.int16) - thumbs[right]).mean(axis=(1, 2, 3))
         verdicts.append(difference <= np.minimum(limits[left], limits[right]))
     return np.concatenate(verdicts)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from snaptune.data.dataset import ImageDataset
-from snaptune.data.duplicates import SIDE, Floats, Pairs, Thumbs, equal_pairs, thumb, variance
+from snaptune.data.duplicates import CHUNK, SIDE, Floats, Pairs, Thumbs, equal_pairs, thumb, variance
 from snaptune.data.parallel import Progress, for_each_few, workers_for
 from snaptune.data.unreadable import Unreadable
 from snaptune.data.workers import Pictures, Workers
@@ -35,7 +35,6 @@ BLURRED = 0.006
 """Sharpness below which no edge is sharp."""
 
 _JUDGED_ROWS = 16
-_CHUNK = 256
 Bytes = npt.NDArray[np.uint8]
 
 
@@ -108,7 +107,7 @@ Greens = dict[tuple[int, int], list[tuple[int, bytes]]]
 
 
 def measure(dataset: ImageDataset, progress: Progress) -> Measures:
-    """Decode every picture once."""
+    """Decode every picture once, and those without a sharp edge in green again."""
     rows, failures, lock = _Rows.zeros(len(dataset)), list[Unreadable](), Lock()
     learner = _Learner(dataset)
 
@@ -244,8 +243,8 @@ def _sums(thumbs: Thumbs, sizes: npt.NDArray[np.int32]) -> npt.NDArray[np.uint64
     words = thumbs.reshape(len(thumbs), SIDE * SIDE * 3).view(np.uint64)
     weights = np.random.default_rng(0).integers(0, 2**64, words.shape[1], np.uint64)
     sums: npt.NDArray[np.uint64] = sizes.astype(np.uint64) @ weights[:2]
-    for start in range(0, len(words), _CHUNK):
-        sums[start : start + _CHUNK] += words[start : start + _CHUNK] @ weights
+    for start in range(0, len(words), CHUNK):
+        sums[start : start + CHUNK] += words[start : start + CHUNK] @ weights
     return sums
 
 
@@ -256,7 +255,7 @@ def _digest(dataset: ImageDataset, index: int) -> bytes:
 def bright_share(thumbs: Thumbs, limit: float) -> Floats:
     """The share of each thumbnail's pixels whose grey value reaches `limit`."""
     share = np.zeros(len(thumbs), np.float32)
-    for start in range(0, len(thumbs), _CHUNK):
-        grey = thumbs[start : start + _CHUNK].reshape(-1, 3) @ np.ones(3, np.float32)
-        share[start : start + _CHUNK] = (grey >= 3 * limit).reshape(-1, SIDE * SIDE).mean(axis=1)
+    for start in range(0, len(thumbs), CHUNK):
+        grey = thumbs[start : start + CHUNK].reshape(-1, 3) @ np.ones(3, np.float32)
+        share[start : start + CHUNK] = (grey >= 3 * limit).reshape(-1, SIDE * SIDE).mean(axis=1)
     return share

@@ -124,7 +124,7 @@ def _permuted(draw: Floats, chance: float) -> Floats:
 
 def _warp(pixels: Tensor, affine: Floats) -> Tensor:
     """Bilinear sampling; outside the picture its edge pixels go on."""
-    theta = torch.from_numpy(affine).float().to(pixels.device, non_blocking=True)
+    theta = on(pixels, affine)
     height, width = pixels.shape[2:]
     x, y = ((2 * torch.arange(side, device=pixels.device) + 1) / side - 1 for side in (width, height))
     grid = sampling_grid(theta, x, y)
@@ -140,7 +140,12 @@ def sampling_grid(theta: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return (along * x + (across * y[:, None] + shift)).movedim(1, -1)
 
 
+def on(like: Tensor, values: Floats) -> Tensor:
+    """The numbers as float32 where `like` is."""
+    return torch.from_numpy(values).float().to(like.device, non_blocking=True)
+
+
 def _recolour(pixels: Tensor, colour: Floats) -> Tensor:
-    matrix = torch.from_numpy(colour).float().to(pixels.device, non_blocking=True)
+    matrix = on(pixels, colour)
     mixed = torch.einsum("nij,njhw->nihw", matrix[:, :, :3], pixels)
     return (mixed + 255 * matrix[:, :, 3, None, None]).clamp_(0, 255)

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-from snaptune.training.augment import Floats, sampling_grid, uniforms
+from snaptune.training.augment import Floats, on, sampling_grid, uniforms
 from snaptune.trivial_space import GEOMETRY, TrivialSpace
 
 Names = npt.NDArray[np.str_]
@@ -63,7 +63,7 @@ def apply_operations(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
 
 def _warped(pixels: Tensor, names: Names, strengths: Floats) -> Tensor:
     height, width = pixels.shape[2:]
-    theta = _on(pixels, _affine(names, strengths, height, width) * [[2 / width], [2 / height]])
+    theta = on(pixels, _affine(names, strengths, height, width) * [[2 / width], [2 / height]])
     x, y = (torch.arange(side, device=pixels.device) + (0.5 - side / 2) for side in (width, height))
     grid = sampling_grid(theta, x, y)
     return F.grid_sample(pixels.float(), grid, mode="nearest", padding_mode="zeros", align_corners=False)
@@ -127,12 +127,12 @@ def _contrast(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
 
 
 def _posterize(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
-    step = _on(pixels, 2 ** (8 - strengths.round()))[:, None, None, None]
+    step = on(pixels, 2 ** (8 - strengths.round()))[:, None, None, None]
     return (levels / step).floor_() * step
 
 
 def _solarize(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
-    return torch.where(levels >= _on(pixels, strengths)[:, None, None, None], 255 - levels, levels)
+    return torch.where(levels >= on(pixels, strengths)[:, None, None, None], 255 - levels, levels)
 
 
 def _autocontrast(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
@@ -155,7 +155,7 @@ def _equalize(levels: Tensor, pixels: Tensor, strengths: Floats) -> Tensor:
 
 def _blend(image: Tensor, other: Tensor, strengths: Floats) -> Tensor:
     """At strength 0 the picture, at -1 the other one; fractions of a level are dropped."""
-    own, others = (_on(image, share)[:, None, None, None] for share in (1 + strengths, -strengths))
+    own, others = (on(image, share)[:, None, None, None] for share in (1 + strengths, -strengths))
     return (own * image).add_(others * other).clamp_(0, 255).floor_()
 
 
@@ -163,10 +163,6 @@ def _grey(image: Tensor) -> Tensor:
     """float32 [n, 1, h, w], whole levels."""
     red, green, blue = image.unbind(1)
     return (0.2989 * red + 0.587 * green + 0.114 * blue).floor_()[:, None]
-
-
-def _on(like: Tensor, values: Floats) -> Tensor:
-    return torch.from_numpy(values).float().to(like.device, non_blocking=True)
 
 
 _Kind = Callable[[Tensor, Names, Floats], Tensor]
